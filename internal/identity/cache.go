@@ -1,0 +1,76 @@
+package identity
+
+import (
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+)
+
+const (
+	cacheSize = 10_000
+	// cacheTTL bounds how long another process's erasure can go unnoticed here.
+	// What is issued meanwhile ends with the identity.
+	cacheTTL = 5 * time.Minute
+)
+
+// cache holds mappings in front of the store. A mapping never changes while it
+// lives, so only erasure makes an entry stale.
+type cache struct {
+	now      func() time.Time
+	mappings *lru.Cache[User, cached]
+	// erasing holds the identities whose erasure has begun in this process:
+	// neither a slow reader of the store nor a token under way may bring them
+	// back.
+	erasing *lru.Cache[string, struct{}]
+}
+
+type cached struct {
+	mapping Mapping
+	until   time.Time
+}
+
+func newCache(now func() time.Time) *cache {
+	mappings, err := lru.New[User, cached](cacheSize)
+	if err != nil {
+		panic(err) // only a size below one is an error
+	}
+	erasing, err := lru.New[string, struct{}](cacheSize)
+	if err != nil {
+		panic(err)
+	}
+	return &cache{now: now, mappings: mappings, erasing: erasing}
+}
+
+func (c *cache) get(user User) (Mapping, bool) {
+	e, ok := c.mappings.Get(user)
+	if !ok || c.now().After(e.until) {
+		return Mapping{}, false
+	}
+	return e.mapping, true
+}
+
+func (c *cache) put(m Mapping) {
+	c.mappings.Add(m.User, cached{m, c.now().Add(cacheTTL)})
+	if c.isErasing(m) { // asked after the Add, so that beginErasing can't slip between
+		c.drop(m)
+	}
+}
+
+// drop forgets m, not a mapping that has taken its place.
+func (c *cache) drop(m Mapping) {
+	if e, ok := c.mappings.Peek(m.User); ok && e.mapping.AcsUserID == m.AcsUserID {
+		c.mappings.Remove(m.User)
+	}
+}
+
+func (c *cache) dropUser(user User) { c.mappings.Remove(user) }
+
+func (c *cache) beginErasing(m Mapping) {
+	c.erasing.Add(m.AcsUserID, struct{}{})
+	c.drop(m)
+}
+
+// abandonErasing is for an erasure that never became durable.
+func (c *cache) abandonErasing(m Mapping) { c.erasing.Remove(m.AcsUserID) }
+
+func (c *cache) isErasing(m Mapping) bool { return c.erasing.Contains(m.AcsUserID) }

@@ -1,0 +1,127 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+)
+
+// Erase deletes the user's identity, with all its data in ACS, and the mapping.
+// It returns nil once the intent is durable, also when ACS refuses just then:
+// Sweep does the rest. To erase a user without an identity is no error.
+//
+// The note in Erasures comes first, so that a crash at any later point is found
+// by Sweep. Marking the mapping is the moment from which nothing is issued any
+// more.
+func (s *Service) Erase(ctx context.Context, user User) error {
+	_, err := s.share(ctx, "erase "+user.Key(), func(ctx context.Context) (Mapping, error) {
+		return Mapping{}, s.erase(ctx, user)
+	})
+	return err
+}
+
+func (s *Service) erase(ctx context.Context, user User) error {
+	for range settleAttempts {
+		m, err := s.store.Get(ctx, user)
+		if errors.Is(err, ErrNotFound) {
+			s.cache.dropUser(user)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !m.Erasing {
+			if m, err = s.markErasing(ctx, m); errors.Is(err, ErrVersion) || errors.Is(err, ErrNotFound) {
+				continue
+			} else if err != nil {
+				return err
+			}
+		}
+		if err := s.finish(ctx, m); err != nil {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "an erasure is recorded and will be finished later",
+				slog.String("acsUserId", m.AcsUserID), slog.Any("error", err))
+		}
+		return nil
+	}
+	return contended()
+}
+
+// markErasing notes the erasure, then marks the mapping.
+func (s *Service) markErasing(ctx context.Context, m Mapping) (marked Mapping, err error) {
+	s.cache.beginErasing(m)
+	defer func() {
+		if err != nil {
+			s.cache.abandonErasing(m)
+		}
+	}()
+	note := Erasure{AcsUserID: m.AcsUserID, User: m.User, Reason: ReasonErase, RecordedAt: s.timestamp()}
+	if err := s.erasures.Record(ctx, note); err != nil {
+		return Mapping{}, err
+	}
+	return s.store.MarkErasing(ctx, m)
+}
+
+// finish does what is left of the erasure of a marked mapping. Each step may
+// have been done before.
+func (s *Service) finish(ctx context.Context, m Mapping) error {
+	s.cache.beginErasing(m)
+	if err := s.issuer.DeleteIdentity(ctx, m.AcsUserID); err != nil && !errors.Is(err, ErrUnknownIdentity) {
+		return err
+	}
+	if err := s.store.Delete(ctx, m); err != nil && !errors.Is(err, ErrNotFound) {
+		return unavailableUnlessCoded(err)
+	}
+	return s.erasures.Clear(ctx, Erasure{AcsUserID: m.AcsUserID, User: m.User, Reason: ReasonErase})
+}
+
+// unavailableUnlessCoded wraps ErrVersion: nobody changes a marked mapping but
+// another call that finishes it.
+func unavailableUnlessCoded(err error) error {
+	if errors.Is(err, ErrVersion) {
+		return contended().Because(err)
+	}
+	return err
+}
+
+// Sweep does what is left of at most limit noted erasures and returns how many
+// it finished. It may run in many processes at once. One that fails is logged
+// and does not stop the others; the error is for the list itself.
+func (s *Service) Sweep(ctx context.Context, limit int) (done int, err error) {
+	notes, err := s.erasures.List(ctx, limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, note := range notes {
+		if err := s.sweep(ctx, note); err != nil {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "a noted erasure could not be finished",
+				slog.String("acsUserId", note.AcsUserID), slog.String("reason", string(note.Reason)), slog.Any("error", err))
+			continue
+		}
+		done++
+	}
+	return done, nil
+}
+
+func (s *Service) sweep(ctx context.Context, note Erasure) error {
+	m, err := s.store.Get(ctx, note.User)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if err == nil && m.AcsUserID == note.AcsUserID {
+		switch {
+		case m.Erasing:
+			return s.finish(ctx, m)
+		case note.Reason == ReasonOrphan:
+			// Its insert had been done after all: it is the user's identity.
+			return s.erasures.Clear(ctx, note)
+		}
+		if m, err = s.markErasing(ctx, m); err != nil {
+			return err
+		}
+		return s.finish(ctx, m)
+	}
+	if err := s.issuer.DeleteIdentity(ctx, note.AcsUserID); err != nil && !errors.Is(err, ErrUnknownIdentity) {
+		return err
+	}
+	return s.erasures.Clear(ctx, note)
+}

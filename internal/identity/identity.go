@@ -1,0 +1,199 @@
+// Package identity is the domain: which ACS identity belongs to which user, and
+// the tokens issued for it.
+//
+// Start with Service. It keeps one identity for one user however many calls
+// race, in one process or in many, and erases an identity so that a crash at
+// any point leaves nothing behind that is not recorded. It leaves three things
+// to others, behind interfaces: where mappings are kept (Store), where work
+// that outlives a call is noted (Erasures), and who makes identities and tokens
+// (Issuer). Who the caller is has been settled before a User gets here.
+package identity
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"acsauth/internal/secret"
+)
+
+// User is a person as Entra ID knows them: the pair that never changes and is
+// never handed to anyone else. Both are lower-case GUIDs.
+type User struct {
+	TenantID string // claim tid
+	ObjectID string // claim oid
+}
+
+// NewUser takes GUIDs in any case. Anything that is not a GUID is an error: the
+// pair becomes a storage key.
+func NewUser(tenantID, objectID string) (User, error) {
+	if !IsGUID(tenantID) {
+		return User{}, fmt.Errorf("tenant id is not a GUID")
+	}
+	if !IsGUID(objectID) {
+		return User{}, fmt.Errorf("object id is not a GUID")
+	}
+	return User{strings.ToLower(tenantID), strings.ToLower(objectID)}, nil
+}
+
+// Key is "<tenant id>:<object id>", 73 characters that every store takes.
+func (u User) Key() string { return u.TenantID + ":" + u.ObjectID }
+
+// Check reports whether u could have come from NewUser.
+func (u User) Check() error {
+	if v, err := NewUser(u.TenantID, u.ObjectID); err != nil {
+		return err
+	} else if v != u {
+		return fmt.Errorf("user is not in lower case")
+	}
+	return nil
+}
+
+// ParseUser is the inverse of Key.
+func ParseUser(key string) (User, error) {
+	tenantID, objectID, _ := strings.Cut(key, ":")
+	return NewUser(tenantID, objectID)
+}
+
+// IsGUID reports whether s has the form 8-4-4-4-12 of hexadecimal digits.
+func IsGUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		switch i {
+		case 8, 13, 18, 23:
+			if c != '-' {
+				return false
+			}
+		default:
+			if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Caller is the user of one call, with what their access token says of the
+// client app they called with.
+type Caller struct {
+	User
+	ClientID string   // application id of the client app: claim azp, or appid in v1.0 tokens
+	Roles    []string // app roles: claim roles
+}
+
+// Mapping ties a user to their ACS identity in the ACS resource that the store
+// was opened for.
+type Mapping struct {
+	User      User
+	AcsUserID string    // communication user id, "8:acs:<resource>_<user>"
+	CreatedAt time.Time // UTC, to the second
+	Erasing   bool      // the identity is being erased: nothing may be issued for it
+	Version   string    // the store's own: set on what it returns, required where it says so
+}
+
+// Store keeps mappings. Beside the errors named at each method, every method
+// returns an *Error with CodeUpstreamUnavailable when the store can't be
+// reached in time or throttles, and with CodeUpstreamRejected when it refuses
+// this service.
+type Store interface {
+	// Get returns the user's mapping, or ErrNotFound.
+	Get(ctx context.Context, user User) (Mapping, error)
+	// Create inserts m unless the user has a mapping already: then ErrExists.
+	// It returns m with its Version. After ErrExists or an *Error the caller
+	// must read to learn what the store holds: an insert that was repeated
+	// after a lost answer also ends in ErrExists.
+	Create(ctx context.Context, m Mapping) (Mapping, error)
+	// MarkErasing sets Erasing on the mapping read as m, and returns it with
+	// its new Version. ErrVersion when it has changed since, ErrNotFound when
+	// it is gone.
+	MarkErasing(ctx context.Context, m Mapping) (Mapping, error)
+	// Delete removes the mapping read as m. ErrVersion when it has changed
+	// since, ErrNotFound when it is gone.
+	Delete(ctx context.Context, m Mapping) error
+	// Ping makes one harmless call and reports whether the store answers.
+	Ping(ctx context.Context) error
+}
+
+// Reason says why an ACS identity is to be deleted.
+type Reason string
+
+const (
+	// ReasonErase: the user asked for it, mapping included.
+	ReasonErase Reason = "erase"
+	// ReasonOrphan: it was made for the user but another one was recorded.
+	ReasonOrphan Reason = "orphan"
+)
+
+// Erasure is a durable note that an ACS identity has to be deleted.
+type Erasure struct {
+	AcsUserID  string
+	User       User
+	Reason     Reason
+	RecordedAt time.Time // UTC, to the second
+}
+
+// Erasures is the list of deletions not known to be done. ACS can't list its
+// identities, so what is not in a mapping must be here until it is deleted.
+// Its methods return an *Error as Store's do.
+type Erasures interface {
+	// Record notes e; to record the same ACS identity again replaces the note.
+	Record(ctx context.Context, e Erasure) error
+	// List returns at most limit notes, in no particular order.
+	List(ctx context.Context, limit int) ([]Erasure, error)
+	// Clear removes the note for e's ACS identity; without one it does nothing.
+	Clear(ctx context.Context, e Erasure) error
+}
+
+// Token is an ACS access token.
+type Token struct {
+	Value     secret.String
+	ExpiresOn time.Time // UTC
+}
+
+// TokenRequest says what a token may do and for how long.
+type TokenRequest struct {
+	Scopes    []string      // at least one of Scopes
+	ExpiresIn time.Duration // MinExpiresIn to MaxExpiresIn, whole minutes
+}
+
+// What ACS takes: https://learn.microsoft.com/rest/api/communication/identity
+const (
+	MinExpiresIn = 60 * time.Minute
+	MaxExpiresIn = 1440 * time.Minute
+)
+
+// Scopes lists the token scopes that ACS knows.
+func Scopes() []string {
+	return []string{"chat", "voip", "chat.join", "chat.join.limited", "voip.join"}
+}
+
+// TeamsExchange asks for an ACS token in place of a Teams user's Entra token.
+// ACS itself holds AppID and UserID against the token's claims.
+type TeamsExchange struct {
+	Token  secret.String // Entra access token of the Teams user
+	AppID  string        // application that the token was issued to
+	UserID string        // object id of the user
+}
+
+// Issuer makes ACS identities and their tokens. Beside the errors named at each
+// method, every method returns an *Error with CodeUpstreamUnavailable when ACS
+// can't be reached in time or throttles, and with CodeUpstreamRejected when it
+// refuses this service or answers what it should not.
+type Issuer interface {
+	// CreateIdentity makes a new identity. An error that Is ErrOutcomeUnknown
+	// means that one may have been made all the same.
+	CreateIdentity(ctx context.Context) (acsUserID string, err error)
+	// IssueToken returns a new token, or ErrUnknownIdentity.
+	IssueToken(ctx context.Context, acsUserID string, req TokenRequest) (Token, error)
+	// RevokeTokens ends all tokens of the identity; ErrUnknownIdentity.
+	RevokeTokens(ctx context.Context, acsUserID string) error
+	// DeleteIdentity deletes the identity and all its data; ErrUnknownIdentity.
+	DeleteIdentity(ctx context.Context, acsUserID string) error
+	// ExchangeTeamsToken returns an ACS token that lives as long as the Entra
+	// token. An *Error with a teams_token_ code when ACS refuses that token.
+	ExchangeTeamsToken(ctx context.Context, x TeamsExchange) (Token, error)
+}

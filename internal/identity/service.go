@@ -1,0 +1,174 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// flightTimeout bounds the work that callers of one user share. It goes on when
+// the caller that began it has gone, so that an identity made in ACS gets
+// recorded.
+const flightTimeout = 20 * time.Second
+
+// settleTimeout bounds the clean-up after a store did not say whether it kept a
+// mapping.
+const settleTimeout = 5 * time.Second
+
+// Service keeps one ACS identity for one user and issues tokens for it. Make one
+// with NewService; its methods may be called from many goroutines. All their
+// errors are an *Error or come from the caller's context.
+type Service struct {
+	store    Store
+	erasures Erasures
+	issuer   Issuer
+	log      *slog.Logger
+	now      func() time.Time
+	cache    *cache
+	flights  singleflight.Group
+}
+
+// NewService returns a Service on the given parts. now is the clock.
+func NewService(store Store, erasures Erasures, issuer Issuer, log *slog.Logger, now func() time.Time) *Service {
+	return &Service{store: store, erasures: erasures, issuer: issuer, log: log, now: now, cache: newCache(now)}
+}
+
+// Ensure returns the user's mapping and makes the identity when there is none.
+// created tells whether this very call made it.
+func (s *Service) Ensure(ctx context.Context, user User) (m Mapping, created bool, err error) {
+	if m, ok := s.cache.get(user); ok {
+		return m, false, nil
+	}
+	mine := false // stays so for the callers that wait for another's work
+	m, err = s.share(ctx, "ensure "+user.Key(), func(ctx context.Context) (Mapping, error) {
+		m, created, err := s.findOrCreate(ctx, user)
+		mine = created
+		return m, err
+	})
+	if err != nil {
+		return Mapping{}, false, err
+	}
+	return m, mine, nil
+}
+
+// Token issues a token for the user's identity, which it makes when there is
+// none. When ACS no longer knows the identity, a new one takes its place.
+func (s *Service) Token(ctx context.Context, user User, req TokenRequest) (Token, Mapping, error) {
+	for range settleAttempts {
+		m, _, err := s.Ensure(ctx, user)
+		if err != nil {
+			return Token{}, Mapping{}, err
+		}
+		token, err := s.issue(ctx, m, req)
+		if errors.Is(err, ErrUnknownIdentity) {
+			if m, err = s.replace(ctx, m); err != nil {
+				return Token{}, Mapping{}, err
+			}
+			token, err = s.issue(ctx, m, req)
+		}
+		switch {
+		case errors.Is(err, ErrUnknownIdentity):
+			return Token{}, Mapping{}, Errorf(CodeUpstreamRejected, "The communication service does not know an identity that it has just made.").Because(err)
+		case !errors.Is(err, errStartOver):
+			return token, m, err
+		}
+	}
+	return Token{}, Mapping{}, contended()
+}
+
+// Refresh issues a token for the identity that the user has: CodeIdentityNotFound
+// when there is none.
+func (s *Service) Refresh(ctx context.Context, user User, req TokenRequest) (Token, Mapping, error) {
+	m, err := s.lookup(ctx, user)
+	if err != nil {
+		return Token{}, Mapping{}, err
+	}
+	token, err := s.issue(ctx, m, req)
+	if errors.Is(err, ErrUnknownIdentity) || errors.Is(err, errStartOver) {
+		s.cache.drop(m)
+		return Token{}, Mapping{}, noIdentity().Because(err)
+	}
+	return token, m, err
+}
+
+// Revoke ends every token of the user's identity: CodeIdentityNotFound when the
+// user has none.
+func (s *Service) Revoke(ctx context.Context, user User) error {
+	m, err := s.lookup(ctx, user)
+	if err != nil {
+		return err
+	}
+	if err := s.issuer.RevokeTokens(ctx, m.AcsUserID); errors.Is(err, ErrUnknownIdentity) {
+		s.cache.drop(m)
+		return noIdentity().Because(err)
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// Exchange trades a Teams user's Entra token for an ACS token. It concerns no
+// mapping: ACS knows Teams users by their object id.
+func (s *Service) Exchange(ctx context.Context, x TeamsExchange) (Token, error) {
+	return s.issuer.ExchangeTeamsToken(ctx, x)
+}
+
+// Ready reports whether the store answers.
+func (s *Service) Ready(ctx context.Context) error { return s.store.Ping(ctx) }
+
+// issue never hands out a token for an identity whose erasure has begun in this
+// process: then the error is errStartOver.
+func (s *Service) issue(ctx context.Context, m Mapping, req TokenRequest) (Token, error) {
+	if s.cache.isErasing(m) {
+		return Token{}, errStartOver
+	}
+	token, err := s.issuer.IssueToken(ctx, m.AcsUserID, req)
+	if s.cache.isErasing(m) {
+		return Token{}, errStartOver
+	}
+	return token, err
+}
+
+// lookup returns the user's mapping without making one.
+func (s *Service) lookup(ctx context.Context, user User) (Mapping, error) {
+	if m, ok := s.cache.get(user); ok {
+		return m, nil
+	}
+	m, err := s.share(ctx, "lookup "+user.Key(), func(ctx context.Context) (Mapping, error) {
+		return s.store.Get(ctx, user)
+	})
+	if errors.Is(err, ErrNotFound) || err == nil && m.Erasing {
+		return Mapping{}, noIdentity()
+	}
+	if err != nil {
+		return Mapping{}, err
+	}
+	s.cache.put(m)
+	return m, nil
+}
+
+func noIdentity() *Error {
+	return Errorf(CodeIdentityNotFound, "You have no communication identity. Call getUser or getToken to get one.")
+}
+
+// share runs work once for all the callers that ask for key at the same time.
+// The work has its own deadline; each caller waits for its own.
+func (s *Service) share(ctx context.Context, key string, work func(context.Context) (Mapping, error)) (Mapping, error) {
+	done := s.flights.DoChan(key, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTimeout)
+		defer cancel()
+		return work(ctx)
+	})
+	select {
+	case r := <-done:
+		m, _ := r.Val.(Mapping)
+		return m, r.Err
+	case <-ctx.Done():
+		return Mapping{}, ctx.Err()
+	}
+}
+
+func (s *Service) timestamp() time.Time { return s.now().UTC().Truncate(time.Second) }
