@@ -1,0 +1,291 @@
+// Package acs is a client of the Azure Communication Services (ACS) Identity
+// data plane: it makes identities and issues, revokes and exchanges their
+// tokens. Start with New; Client implements identity.Issuer.
+//
+// Requests are signed with the resource's access key (HMAC-SHA256) or carry an
+// Entra ID token of this service's managed identity. A refusal comes back as an
+// *identity.Error whose cause is an *Error with ACS's own code and target.
+//
+// A request that failed is sent again after a short wait while the context
+// lasts, with one exception: the making of an identity, once it may have
+// reached ACS. ACS can neither make an identity idempotently nor list what it
+// made, so a second try would leave one behind that nobody can find.
+//
+// What is not checked here: whether the caller may have the token, and whether
+// a Teams user's token is theirs. The API is documented at
+// https://learn.microsoft.com/rest/api/communication/identity
+package acs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+
+	"acsauth/internal/identity"
+	"acsauth/internal/secret"
+)
+
+// DefaultAPIVersion is the newest stable version of the API.
+const DefaultAPIVersion = "2026-09-23"
+
+// tokenScope is what the managed identity asks for. The two slashes are right.
+const tokenScope = "https://communication.azure.com//.default"
+
+// maxAnswer bounds the body of an answer; a real one is under 4 KiB.
+const maxAnswer = 1 << 20
+
+// Options says which ACS resource to use and how to sign in to it: with
+// AccessKey or with Credential.
+type Options struct {
+	Endpoint   string                 // as ParseEndpoint returns it
+	AccessKey  secret.String          // base64
+	Credential azcore.TokenCredential // asked for the scope https://communication.azure.com//.default
+	APIVersion string                 // DefaultAPIVersion where empty
+	Transport  policy.Transporter     // required; must not follow redirects
+	Now        func() time.Time       // time.Now where nil
+}
+
+// Client calls one ACS resource. It may be used from many goroutines.
+type Client struct {
+	endpoint string
+	version  string
+	signed   runtime.Pipeline // with this service's own authority
+	bare     runtime.Pipeline // for requests that carry a user's token
+}
+
+// New makes no network call.
+func New(o Options) (*Client, error) {
+	endpoint, err := ParseEndpoint(o.Endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("acs: %w", err)
+	}
+	if o.APIVersion == "" {
+		o.APIVersion = DefaultAPIVersion
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	var authenticate policy.Policy
+	switch {
+	case !o.AccessKey.Empty() && o.Credential == nil:
+		if authenticate, err = newKeyPolicy(o.AccessKey, o.Now); err != nil {
+			return nil, fmt.Errorf("acs: %w", err)
+		}
+	case o.AccessKey.Empty() && o.Credential != nil:
+		authenticate = runtime.NewBearerTokenPolicy(o.Credential, []string{tokenScope}, nil)
+	default:
+		return nil, fmt.Errorf("acs: want either an access key or a credential")
+	}
+
+	if o.Transport == nil {
+		return nil, fmt.Errorf("acs: want a transport")
+	}
+	clientOptions := &policy.ClientOptions{
+		Transport: boundedTransport{o.Transport},
+		Retry:     retryOptions(),
+		Telemetry: policy.TelemetryOptions{ApplicationID: "acsauth"},
+	}
+	pipeline := func(authenticate ...policy.Policy) runtime.Pipeline {
+		return runtime.NewPipeline("communicationidentity", "v1.0.0", runtime.PipelineOptions{
+			PerCall:  []policy.Policy{runtime.NewRequestIDPolicy()},
+			PerRetry: append([]policy.Policy{sentPolicy{}}, authenticate...),
+		}, clientOptions)
+	}
+	return &Client{endpoint: endpoint, version: o.APIVersion, signed: pipeline(authenticate), bare: pipeline()}, nil
+}
+
+// Resource is the host name of the ACS resource, lower-case and without a port:
+// identities live in one resource and mean nothing in another.
+func (c *Client) Resource() string {
+	u, err := url.Parse(c.endpoint)
+	if err != nil {
+		panic(err) // ParseEndpoint has parsed it
+	}
+	return u.Hostname()
+}
+
+type createRequest struct {
+	Scopes           []string `json:"createTokenWithScopes,omitempty"`
+	ExpiresInMinutes int      `json:"expiresInMinutes,omitempty"`
+}
+
+type issueRequest struct {
+	Scopes           []string `json:"scopes"`
+	ExpiresInMinutes int      `json:"expiresInMinutes,omitempty"`
+}
+
+type exchangeRequest struct {
+	Token  string `json:"token"`
+	AppID  string `json:"appId"`
+	UserID string `json:"userId"`
+}
+
+// CreateIdentity makes an identity. An error that Is identity.ErrOutcomeUnknown
+// means that one may have been made.
+func (c *Client) CreateIdentity(ctx context.Context) (string, error) {
+	a, err := c.create(ctx, nil)
+	return a.Identity.ID, err
+}
+
+// CreateIdentityWithToken makes an identity and its first token in one call;
+// errors as CreateIdentity.
+func (c *Client) CreateIdentityWithToken(ctx context.Context, req identity.TokenRequest) (string, identity.Token, error) {
+	a, err := c.create(ctx, createRequest{req.Scopes, minutes(req.ExpiresIn)})
+	if err != nil {
+		return "", identity.Token{}, err
+	}
+	token, err := a.AccessToken.token()
+	if err != nil {
+		return "", identity.Token{}, fmt.Errorf("%w: %w", identity.ErrOutcomeUnknown, err)
+	}
+	return a.Identity.ID, token, nil
+}
+
+func (c *Client) create(ctx context.Context, body any) (identityAnswer, error) {
+	ctx = policy.WithRetryOptions(ctx, createRetryOptions())
+	var a identityAnswer
+	err := c.call(ctx, c.signed, operation{method: http.MethodPost, path: "/identities", body: body, creates: true}, &a)
+	if err == nil && !validID.MatchString(a.Identity.ID) {
+		err = unexpected(fmt.Errorf("%w: the answer names no identity", identity.ErrOutcomeUnknown))
+	}
+	if err != nil {
+		return identityAnswer{}, err
+	}
+	return a, nil
+}
+
+// IssueToken issues a token; identity.ErrUnknownIdentity where ACS answers 404.
+func (c *Client) IssueToken(ctx context.Context, acsUserID string, req identity.TokenRequest) (identity.Token, error) {
+	var a tokenAnswer
+	op := operation{method: http.MethodPost, path: identityPath(acsUserID) + "/:issueAccessToken",
+		body: issueRequest{req.Scopes, minutes(req.ExpiresIn)}, onIdentity: true}
+	if err := c.call(ctx, c.signed, op, &a); err != nil {
+		return identity.Token{}, err
+	}
+	return a.token()
+}
+
+// RevokeTokens ends all tokens of an identity; identity.ErrUnknownIdentity where
+// ACS answers 404. It can take ACS some minutes to make it known everywhere.
+func (c *Client) RevokeTokens(ctx context.Context, acsUserID string) error {
+	return c.call(ctx, c.signed, operation{method: http.MethodPost, path: identityPath(acsUserID) + "/:revokeAccessTokens", onIdentity: true}, nil)
+}
+
+// DeleteIdentity deletes an identity with its tokens and data;
+// identity.ErrUnknownIdentity where ACS answers 404.
+func (c *Client) DeleteIdentity(ctx context.Context, acsUserID string) error {
+	return c.call(ctx, c.signed, operation{method: http.MethodDelete, path: identityPath(acsUserID), onIdentity: true}, nil)
+}
+
+// ExchangeTeamsToken trades a Teams user's Entra token for an ACS token. An
+// *identity.Error with a teams_token_ code where ACS refuses that token.
+func (c *Client) ExchangeTeamsToken(ctx context.Context, x identity.TeamsExchange) (identity.Token, error) {
+	var a tokenAnswer
+	op := operation{method: http.MethodPost, path: "/teamsUser/:exchangeAccessToken",
+		body: exchangeRequest{x.Token.Reveal(), x.AppID, x.UserID}, exchanges: true}
+	if err := c.call(ctx, c.signed, op, &a); err != nil {
+		return identity.Token{}, err
+	}
+	return a.token()
+}
+
+// ExchangeTeamsPhoneToken trades an Entra user token with the scope
+// TeamsExtension.ManageCalls for an ACS identity and token (Teams Phone
+// Extensibility, API version 2025-06-30 and later). The user's token is the
+// only authority. Errors as ExchangeTeamsToken.
+func (c *Client) ExchangeTeamsPhoneToken(ctx context.Context, userToken secret.String) (string, identity.Token, error) {
+	var a identityAnswer
+	op := operation{method: http.MethodPost, path: "/access/teamsExtension/:exchangeAccessToken",
+		body: struct{}{}, bearer: userToken, exchanges: true}
+	if err := c.call(ctx, c.bare, op, &a); err != nil {
+		return "", identity.Token{}, err
+	}
+	if !validID.MatchString(a.Identity.ID) {
+		return "", identity.Token{}, unexpected(fmt.Errorf("the answer names no identity"))
+	}
+	token, err := a.AccessToken.token()
+	return a.Identity.ID, token, err
+}
+
+// operation is one request and what its failures mean.
+type operation struct {
+	method, path string
+	body         any
+	bearer       secret.String // the user's token, in place of this service's own authority
+	onIdentity   bool          // 404 is about the identity in the path
+	creates      bool          // not to be repeated once sent
+	exchanges    bool          // 400 and 401 may be about the user's token
+}
+
+func (c *Client) call(ctx context.Context, pipeline runtime.Pipeline, op operation, answer any) error {
+	req, err := c.newRequest(ctx, op)
+	if err != nil {
+		return unexpected(err)
+	}
+	resp, err := pipeline.Do(req)
+	if err != nil {
+		return transportError(ctx, op, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return transportError(ctx, op, err)
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return refusal(op, resp, body)
+	}
+	if answer == nil {
+		return nil
+	}
+	if err := unmarshal(body, answer); err != nil {
+		return op.afterwards(unexpected(err))
+	}
+	return nil
+}
+
+func (c *Client) newRequest(ctx context.Context, op operation) (*policy.Request, error) {
+	req, err := runtime.NewRequest(ctx, op.method, c.endpoint+op.path+"?api-version="+url.QueryEscape(c.version))
+	if err != nil {
+		return nil, err
+	}
+	req.Raw().Header.Set("Accept", "application/json")
+	if op.body != nil {
+		b, err := json.Marshal(op.body)
+		if err != nil {
+			return nil, err
+		}
+		if err := req.SetBody(streaming.NopCloser(strings.NewReader(string(b))), "application/json"); err != nil {
+			return nil, err
+		}
+	} else if op.creates {
+		// The official clients say so of their empty body too.
+		req.Raw().Header.Set("Content-Type", "application/json")
+	}
+	if !op.bearer.Empty() {
+		req.Raw().Header.Set("Authorization", "Bearer "+op.bearer.Reveal())
+	}
+	return req, nil
+}
+
+// identityPath escapes the colons too, as the official JavaScript client does.
+func identityPath(acsUserID string) string {
+	return "/identities/" + strings.ReplaceAll(url.PathEscape(acsUserID), ":", "%3A")
+}
+
+// minutes is zero, and so left out, for the default lifetime.
+func minutes(d time.Duration) int { return int(d / time.Minute) }
+
+// validID is generous: ACS may change the form, but what it answers becomes part
+// of a path and of a storage key.
+var validID = regexp.MustCompile(`^8:[A-Za-z0-9:._-]{1,250}$`)

@@ -1,0 +1,150 @@
+package acs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"acsauth/internal/identity"
+)
+
+// Error is a refusal by ACS.
+type Error struct {
+	Status  int    // HTTP status
+	Code    string // ACS's own, such as ValidationError; empty where the body was no error of ACS
+	Message string // for people; nothing to build on
+	Target  string // the field that Code is about, or empty
+}
+
+// Error leaves the message out: it may quote the request.
+func (e *Error) Error() string {
+	s := fmt.Sprintf("acs answered %d", e.Status)
+	if e.Code != "" {
+		s += " " + plain(e.Code)
+	}
+	if e.Target != "" {
+		s += " about " + plain(e.Target)
+	}
+	return s
+}
+
+// plain keeps what an upstream calls itself fit for a log line.
+func plain(s string) string {
+	s = notPlain.ReplaceAllString(s, "_")
+	return s[:min(len(s), 40)]
+}
+
+var notPlain = regexp.MustCompile(`[^A-Za-z0-9._-]`)
+
+// refusal turns an answer that is not 2xx into the error that the domain knows.
+func refusal(op operation, resp *http.Response, body []byte) error {
+	var a errorAnswer
+	_ = unmarshal(body, &a) // a gateway in between answers in HTML
+	e := &Error{resp.StatusCode, a.Error.Code, a.Error.Message, a.Error.Target}
+
+	if op.creates && outcomeUnknown(resp, nil) {
+		return unavailable(fmt.Errorf("%w: %w", identity.ErrOutcomeUnknown, e), 0)
+	}
+	switch {
+	case worthRepeating(resp, nil) || resp.StatusCode > 500:
+		return unavailable(e, retryAfter(resp.Header, time.Now()))
+	case op.onIdentity && e.Status == http.StatusNotFound:
+		return fmt.Errorf("%w: %w", identity.ErrUnknownIdentity, e)
+	case op.exchanges:
+		if err := teamsRefusal(e); err != nil {
+			return err
+		}
+	}
+	return identity.Errorf(identity.CodeUpstreamRejected, "The communication service refused this service's request.").Because(e)
+}
+
+// teamsRefusal returns nil where the refusal is not about the user's token.
+// Codes and targets as the service answers them; it spells targets in two ways.
+func teamsRefusal(e *Error) error {
+	var t *identity.Error
+	target := strings.ToLower(e.Target)
+	switch {
+	case e.Status == http.StatusUnauthorized && e.Code == "InvalidAccessToken":
+		t = identity.Errorf(identity.CodeTeamsTokenRejected,
+			"Microsoft refused the Teams user's token. It may have expired, lack consent, or belong to a user without a Teams licence.")
+	case e.Status == http.StatusBadRequest && target == "appid":
+		t = identity.Errorf(identity.CodeTeamsTokenWrongClient, "The Teams user's token was issued to another application.")
+	case e.Status == http.StatusBadRequest && target == "userid":
+		t = identity.Errorf(identity.CodeTeamsTokenWrongUser, "The Teams user's token was issued for another user.")
+	default:
+		return nil
+	}
+	return t.Because(e)
+}
+
+// transportError is for requests that got no whole answer.
+func transportError(ctx context.Context, op operation, err error) error {
+	cause := brief(err)
+	if op.creates && outcomeUnknown(nil, err) {
+		return unavailable(fmt.Errorf("%w: %w", identity.ErrOutcomeUnknown, cause), 0)
+	}
+	var refused interface {
+		error
+		NonRetriable()
+	}
+	if ctx.Err() == nil && errors.As(err, &refused) {
+		// azcore's word for a credential that got no token.
+		return identity.Errorf(identity.CodeUpstreamRejected, "This service could not sign in to the communication service.").Because(cause)
+	}
+	return unavailable(cause, 0)
+}
+
+// brief keeps what net/http and azcore put around an error, URLs and bodies of
+// answers among it, out of the log.
+func brief(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	if line, _, more := strings.Cut(err.Error(), "\n"); more {
+		return errors.New(line)
+	}
+	return err
+}
+
+// afterwards is for a request that ACS has done: what was made is now unknown.
+func (op operation) afterwards(err *identity.Error) error {
+	if op.creates {
+		err.Err = fmt.Errorf("%w: %w", identity.ErrOutcomeUnknown, err.Err)
+	}
+	return err
+}
+
+func unavailable(cause error, retryAfter time.Duration) *identity.Error {
+	e := identity.Errorf(identity.CodeUpstreamUnavailable, "The communication service is not available just now.").Because(cause)
+	e.RetryAfter = retryAfter
+	return e
+}
+
+func unexpected(cause error) *identity.Error {
+	return identity.Errorf(identity.CodeUpstreamRejected, "The communication service gave an unexpected answer.").Because(cause)
+}
+
+// retryAfter reads the three forms that Azure services use: seconds or a date,
+// and two headers in milliseconds.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	for _, name := range []string{"retry-after-ms", "x-ms-retry-after-ms"} {
+		if ms, err := strconv.Atoi(h.Get(name)); err == nil && ms > 0 {
+			return time.Duration(ms) * time.Millisecond
+		}
+	}
+	v := h.Get("Retry-After")
+	if s, err := strconv.Atoi(v); err == nil && s > 0 {
+		return time.Duration(s) * time.Second
+	}
+	if t, err := http.ParseTime(v); err == nil && t.After(now) {
+		return t.Sub(now)
+	}
+	return 0
+}
