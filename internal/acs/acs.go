@@ -19,6 +19,7 @@ package acs
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -289,3 +290,29 @@ func minutes(d time.Duration) int { return int(d / time.Minute) }
 // validID is generous: ACS may change the form, but what it answers becomes part
 // of a path and of a storage key.
 var validID = regexp.MustCompile(`^8:[A-Za-z0-9:._-]{1,250}$`)
+
+// Connect opens a connection ahead of the first request. It needs no authority
+// and does nothing: any answer will do.
+func (c *Client) Connect(ctx context.Context) error {
+	req, err := runtime.NewRequest(policy.WithRetryOptions(ctx, policy.RetryOptions{MaxRetries: -1}), http.MethodHead, c.endpoint+"/")
+	if err != nil {
+		return err
+	}
+	resp, err := c.bare.Do(req)
+	if err != nil {
+		return brief(err)
+	}
+	return resp.Body.Close()
+}
+
+// CheckAccess finds out whether ACS takes this service's authority, with a call
+// that changes nothing: it revokes the tokens of an identity that there is not.
+func (c *Client) CheckAccess(ctx context.Context) error {
+	const nobody = "8:acs:00000000-0000-0000-0000-000000000000_00000000-0000-0000-0000-000000000000"
+	err := c.RevokeTokens(ctx, nobody)
+	var refused *Error
+	if errors.As(err, &refused) && (refused.Status == http.StatusNotFound || refused.Status == http.StatusBadRequest) {
+		return nil
+	}
+	return err
+}

@@ -90,6 +90,11 @@ var (
 	ErrVersion = errors.New("the mapping has changed since it was read")
 	// ErrUnknownIdentity: ACS does not know the identity, or no longer.
 	ErrUnknownIdentity = errors.New("no such ACS identity")
+	// ErrNoCredentials: the request carries no access token at all.
+	ErrNoCredentials = errors.New("no access token")
+	// ErrBadCredentials: the request carries more than one access token, or one
+	// in a form that can't be read.
+	ErrBadCredentials = errors.New("mangled credentials")
 	// ErrOutcomeUnknown: the request left, the answer never came.
 	ErrOutcomeUnknown = errors.New("request was sent but its outcome is not known")
 )

@@ -1,0 +1,209 @@
+package functions
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"acsauth/internal/identity"
+	"acsauth/internal/trace"
+)
+
+const (
+	// maxBody is room for a Teams user's token, which has 2 to 3 KiB.
+	maxBody = 16 << 10
+	// maxDrain is how much of a body that is too large is read all the same, so
+	// that a client which sends first and listens later gets its answer.
+	maxDrain = 16 << 20
+)
+
+// call is one request on its way through.
+type call struct {
+	w        http.ResponseWriter
+	r        *http.Request
+	id       string
+	trace    trace.Context
+	began    time.Time
+	function string
+	caller   identity.Caller
+	body     []byte // a JSON object, or empty
+
+	status int
+	code   identity.Code
+	err    error
+}
+
+func (a *app) newCall(w http.ResponseWriter, r *http.Request) *call {
+	c := &call{w: w, trace: trace.FromRequest(r), began: a.Now()}
+	c.r = r.WithContext(trace.With(r.Context(), c.trace))
+	c.id = a.requestID(r)
+	h := w.Header()
+	h.Set("X-Request-Id", c.id)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	return c
+}
+
+// requestID is the invocation id that the Functions host gives a request. It
+// stands last: in front of it there may be one that a client made up. Without
+// the host an id of our own is used, whatever the client sends.
+func (a *app) requestID(r *http.Request) string {
+	if values := r.Header["X-Azure-Functions-Invocationid"]; a.UnderHost && len(values) > 0 {
+		last := values[len(values)-1]
+		last = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
+		if identity.IsGUID(last) {
+			return strings.ToLower(last)
+		}
+	}
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	x := hex.EncodeToString(b[:])
+	return fmt.Sprintf("%s-%s-%s-%s-%s", x[:8], x[8:12], x[12:16], x[16:20], x[20:])
+}
+
+// finish logs the call; a panic in it becomes an answer like any other error.
+func (a *app) finish(c *call) {
+	if p := recover(); p != nil {
+		if p == http.ErrAbortHandler {
+			panic(p)
+		}
+		err := fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		if c.status == 0 {
+			c.fail(a, err)
+		} else {
+			c.err = err
+		}
+	}
+	a.logCall(c)
+}
+
+func (a *app) logCall(c *call) {
+	level := slog.LevelInfo
+	switch {
+	case c.status == http.StatusServiceUnavailable:
+		level = slog.LevelWarn
+	case c.status >= 500:
+		level = slog.LevelError
+	}
+	attrs := []slog.Attr{
+		slog.String("requestId", c.id),
+		slog.String("traceId", c.trace.TraceID),
+		slog.String("function", c.function),
+		slog.String("method", knownMethod(c.r.Method)),
+		slog.Int("status", c.status),
+		slog.Float64("durationMs", float64(a.Now().Sub(c.began).Microseconds())/1000),
+	}
+	if c.code != "" {
+		attrs = append(attrs, slog.String("code", string(c.code)))
+	}
+	if c.caller.User != (identity.User{}) {
+		attrs = append(attrs, slog.String("tenant", c.caller.TenantID), slog.String("user", a.UserHash(c.caller.User)),
+			slog.String("client", c.caller.ClientID))
+	}
+	if c.err != nil {
+		attrs = append(attrs, slog.String("error", c.err.Error()))
+	}
+	a.Log.LogAttrs(c.r.Context(), level, "request", attrs...)
+}
+
+// knownMethod keeps what a client makes up out of the log.
+func knownMethod(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return m
+	}
+	return "other"
+}
+
+// otherMethod answers a method that the function does not serve.
+func (c *call) otherMethod(f function) error {
+	c.w.Header().Set("Allow", strings.Join(append(f.methods[:len(f.methods):len(f.methods)], http.MethodOptions), ", "))
+	if c.r.Method == http.MethodOptions {
+		return c.empty()
+	}
+	return identity.Errorf(identity.CodeMethodNotAllowed, "This function serves %s.", strings.Join(f.methods, " and "))
+}
+
+// readBody reads the body, which every function takes as a JSON object or not
+// at all.
+func (c *call) readBody() error {
+	body, err := io.ReadAll(io.LimitReader(c.r.Body, maxBody+1))
+	if err != nil {
+		return identity.Errorf(identity.CodeInvalidRequest, "The request body could not be read.").Because(err)
+	}
+	if len(body) > maxBody {
+		return c.tooLarge()
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil
+	}
+	mediaType, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	charset := params["charset"]
+	if err != nil || mediaType != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return identity.Errorf(identity.CodeUnsupportedMediaType, "Send the request body as application/json in UTF-8.")
+	}
+	c.body = body
+	return c.decodeBody(&struct{}{})
+}
+
+func (c *call) tooLarge() error {
+	_, _ = io.CopyN(io.Discard, c.r.Body, maxDrain)
+	return identity.Errorf(identity.CodeBodyTooLarge, "The request body has more than %d bytes.", maxBody)
+}
+
+// query returns the values of a query parameter, whose name counts in any case,
+// as the Functions host takes it.
+func (c *call) query(name string) ([]string, error) {
+	values, err := url.ParseQuery(c.r.URL.RawQuery)
+	if err != nil {
+		return nil, identity.Errorf(identity.CodeInvalidRequest, "The query can't be read.").Because(err)
+	}
+	var found []string
+	for key, v := range values {
+		if strings.EqualFold(key, name) {
+			found = append(found, v...)
+		}
+	}
+	return found, nil
+}
+
+// json answers with a JSON body.
+func (c *call) json(status int, body any) error {
+	return c.write(status, "application/json; charset=utf-8", body)
+}
+
+func (c *call) write(status int, contentType string, body any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(body); err != nil {
+		return err
+	}
+	c.bytes(status, contentType, b.Bytes())
+	return nil
+}
+
+func (c *call) bytes(status int, contentType string, body []byte) {
+	c.status = status
+	c.w.Header().Set("Content-Type", contentType)
+	c.w.WriteHeader(status)
+	_, _ = c.w.Write(body) // the client may have gone
+}
+
+// empty answers 204.
+func (c *call) empty() error {
+	c.status = http.StatusNoContent
+	c.w.WriteHeader(c.status)
+	return nil
+}

@@ -1,0 +1,148 @@
+// Package functions is the HTTP side of the service: the functions that clients
+// call, the router that finds them, and the one form that all errors take.
+// Start with New.
+//
+// A request passes, in this order: its route and method; the bound on its size;
+// the caller's access token (Authenticator); the caller's rate limit; its body.
+// Then its function runs, with a deadline. Every request leaves one line in the
+// log, without its query, body, tokens or the name of its user.
+//
+// The contract is openapi.yaml, beside this file and served by function openapi.
+// What is not done here: TLS, and CORS, which are the platform's or the
+// server's in front.
+package functions
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"acsauth/internal/identity"
+)
+
+// requestTimeout is how long a request may take. The Functions host waits for
+// minutes; a person does not.
+const requestTimeout = 15 * time.Second
+
+// Authenticator names the caller of a request. Its errors are *identity.Error.
+type Authenticator interface {
+	Authenticate(*http.Request) (identity.Caller, error)
+}
+
+// TeamsTokens checks a Teams user's Entra token before it is exchanged. Its
+// errors are *identity.Error with a teams_token_ code.
+type TeamsTokens interface {
+	Check(raw string, caller identity.Caller) (identity.TeamsExchange, error)
+}
+
+// Check is one thing that readiness depends on.
+type Check struct {
+	Name  string
+	Ready func(context.Context) error
+}
+
+// Options are the parts that the functions work with. All but Checks are
+// required.
+type Options struct {
+	Identities    *identity.Service
+	Authenticator Authenticator
+	TeamsTokens   TeamsTokens
+	Checks        []Check
+
+	TokenScopes    []string      // what a token may carry, and carries by default
+	TokenExpiresIn time.Duration // what a token lives by default
+	RequiredScope  string        // named in the challenge for callers who lack it
+	RateLimit      int           // calls a minute and user; 0 is no limit
+
+	UnderHost bool // the Functions host is in front, so its headers can be trusted
+	UserHash  func(identity.User) string
+	Log       *slog.Logger
+	Now       func() time.Time
+}
+
+// function is one Azure function.
+type function struct {
+	name    string
+	methods []string
+	public  bool // needs no access token
+	serve   func(*app, *call) error
+}
+
+// all lists the functions. Each has a folder of its name with a function.json.
+func all() []function {
+	return []function{
+		{"getUser", []string{http.MethodGet, http.MethodPost}, false, (*app).getUser},
+		{"getToken", []string{http.MethodGet, http.MethodPost}, false, (*app).getToken},
+		{"refreshToken", []string{http.MethodPost}, false, (*app).refreshToken},
+		{"exchangeToken", []string{http.MethodPost}, false, (*app).exchangeToken},
+		{"revokeTokens", []string{http.MethodPost}, false, (*app).revokeTokens},
+		{"deleteUser", []string{http.MethodDelete, http.MethodPost}, false, (*app).deleteUser},
+		{"health", []string{http.MethodGet, http.MethodHead}, true, (*app).health},
+		{"openapi", []string{http.MethodGet, http.MethodHead}, true, (*app).openapi},
+	}
+}
+
+// app is the handler of all functions.
+type app struct {
+	Options
+	paths     map[string]function // by lower-case path
+	limits    *limiter
+	readiness readiness
+}
+
+// New returns the handler of the functions at the paths of table. It also
+// answers GET / at once, which is how the Functions host finds out that this
+// process is up.
+func New(o Options, table RouteTable) (http.Handler, error) {
+	paths, err := table.bind(all())
+	if err != nil {
+		return nil, err
+	}
+	return &app{Options: o, paths: paths, limits: newLimiter(o.RateLimit, o.Now)}, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte("acsauth is up\n"))
+		return
+	}
+	c := a.newCall(w, r)
+	defer a.finish(c)
+	ctx, cancel := context.WithTimeout(c.r.Context(), requestTimeout)
+	defer cancel()
+	c.r = c.r.WithContext(ctx)
+	if err := a.serve(c); err != nil {
+		c.fail(a, err)
+	}
+}
+
+func (a *app) serve(c *call) error {
+	f, ok := a.paths[routeKey(c.r.URL.Path)]
+	if !ok {
+		return identity.Errorf(identity.CodeNotFound, "There is no function at this address.")
+	}
+	c.function = f.name
+	if !slices.Contains(f.methods, c.r.Method) {
+		return c.otherMethod(f)
+	}
+	if c.r.ContentLength > maxBody {
+		return c.tooLarge()
+	}
+	if !f.public {
+		var err error
+		if c.caller, err = a.Authenticator.Authenticate(c.r); err != nil {
+			return err
+		}
+		if err := a.limits.take(c.caller.User); err != nil {
+			return err
+		}
+	}
+	if err := c.readBody(); err != nil {
+		return err
+	}
+	return f.serve(a, c)
+}

@@ -1,0 +1,117 @@
+package functions
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// RouteTable is what host.json and the folders of functions say about paths.
+type RouteTable struct {
+	prefix string            // extensions.http.routePrefix
+	routes map[string]string // route by name of the function
+}
+
+type hostFile struct {
+	Version    string `json:"version"`
+	Extensions struct {
+		HTTP struct {
+			RoutePrefix *string `json:"routePrefix"`
+		} `json:"http"`
+	} `json:"extensions"`
+}
+
+type functionFile struct {
+	Bindings []struct {
+		Type  string  `json:"type"`
+		Route *string `json:"route"`
+	} `json:"bindings"`
+}
+
+// ReadRouteTable reads host.json and */function.json of an app folder.
+func ReadRouteTable(folder fs.FS) (RouteTable, error) {
+	var host hostFile
+	if err := readJSON(folder, "host.json", &host); err != nil {
+		return RouteTable{}, err
+	}
+	if host.Version != "2.0" {
+		return RouteTable{}, fmt.Errorf("host.json: version is %q, want 2.0", host.Version)
+	}
+	t := RouteTable{prefix: "api", routes: map[string]string{}}
+	if p := host.Extensions.HTTP.RoutePrefix; p != nil {
+		t.prefix = strings.Trim(*p, "/")
+	}
+	files, err := fs.Glob(folder, "*/function.json")
+	if err != nil {
+		return RouteTable{}, err
+	}
+	for _, file := range files {
+		var f functionFile
+		if err := readJSON(folder, file, &f); err != nil {
+			return RouteTable{}, err
+		}
+		name := path.Dir(file)
+		i := slices.IndexFunc(f.Bindings, func(b struct {
+			Type  string  `json:"type"`
+			Route *string `json:"route"`
+		}) bool {
+			return strings.EqualFold(b.Type, "httpTrigger")
+		})
+		if i < 0 {
+			return RouteTable{}, fmt.Errorf("%s: has no httpTrigger", file)
+		}
+		t.routes[name] = name
+		if route := f.Bindings[i].Route; route != nil && *route != "" {
+			t.routes[name] = strings.Trim(*route, "/")
+		}
+	}
+	return t, nil
+}
+
+func readJSON(folder fs.FS, file string, into any) error {
+	b, err := fs.ReadFile(folder, file)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}
+
+// bind gives each function its path. A folder without a function, a function
+// without a folder, or one path for two is an error.
+func (t RouteTable) bind(functions []function) (map[string]function, error) {
+	var errs []error
+	paths := map[string]function{}
+	seen := map[string]bool{}
+	for _, f := range functions {
+		seen[f.name] = true
+		route, ok := t.routes[f.name]
+		if !ok {
+			errs = append(errs, fmt.Errorf("function %s has no folder with a function.json", f.name))
+			continue
+		}
+		key := routeKey(path.Join("/", t.prefix, route))
+		if other, taken := paths[key]; taken {
+			errs = append(errs, fmt.Errorf("functions %s and %s have the same route", other.name, f.name))
+		}
+		paths[key] = f
+	}
+	for name := range t.routes {
+		if !seen[name] {
+			errs = append(errs, fmt.Errorf("folder %s has a function.json but there is no function of that name", name))
+		}
+	}
+	return paths, errors.Join(errs...)
+}
+
+// routeKey makes of a path what routes are compared by: the Functions host
+// disregards case and a slash at the end, and hands paths on as they came.
+func routeKey(path string) string {
+	return strings.ToLower(strings.TrimSuffix(path, "/"))
+}

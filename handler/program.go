@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"strings"
+
+	"acsauth/internal/config"
+)
+
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// version is set by the release build: -ldflags "-X main.version=v1.2.3".
+var version = "dev"
+
+const usage = `usage:
+  handler            serve
+  handler check      look at the settings and try what they name
+  handler version    print the version
+`
+
+// Program is one run of the command.
+type Program struct {
+	Args           []string // without the program's name
+	Environ        []string // as os.Environ
+	Stdout, Stderr io.Writer
+	Listening      func(net.Addr) // called once the server listens; may be nil
+}
+
+// Run does what Args say until it is done or ctx ends, and returns the exit
+// code.
+func (p *Program) Run(ctx context.Context) int {
+	switch strings.Join(p.Args, " ") {
+	case "":
+		return p.configured(ctx, p.serve)
+	case "check":
+		return p.configured(ctx, p.check)
+	case "version", "--version", "-version":
+		p.printf(p.Stdout, "acsauth %s\n", fullVersion())
+		return exitOK
+	case "help", "--help", "-help", "-h":
+		p.printf(p.Stdout, "%s", usage)
+		return exitOK
+	}
+	p.printf(p.Stderr, "%s", usage)
+	return exitUsage
+}
+
+// configured runs work with the configuration, or reports its faults.
+func (p *Program) configured(ctx context.Context, work func(context.Context, config.Config, *slog.Logger) error) int {
+	cfg, err := config.Load(p.Environ)
+	if err != nil {
+		p.printf(p.Stderr, "acsauth can't start: the settings need mending.\n%v\n", indent(err.Error()))
+		return exitUsage
+	}
+	log := slog.New(slog.NewJSONHandler(p.Stdout, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	if err := work(ctx, cfg, log); err != nil {
+		if !errors.Is(err, errReported) {
+			p.printf(p.Stderr, "acsauth: %v\n", err)
+		}
+		return exitFailure
+	}
+	return exitOK
+}
+
+// errReported is a failure that the user has been told of.
+var errReported = errors.New("reported")
+
+func indent(lines string) string { return "  " + strings.ReplaceAll(lines, "\n", "\n  ") }
+
+func (p *Program) printf(w io.Writer, format string, args ...any) {
+	_, _ = fmt.Fprintf(w, format, args...)
+}
+
+func fullVersion() string {
+	v := version
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				v += " (" + s.Value[:min(12, len(s.Value))] + ")"
+			}
+		}
+		v += " " + info.GoVersion
+	}
+	return v
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"time"
+
+	"acsauth/internal/trace"
+)
+
+// maxIdlePerHost keeps a connection for each request that is likely to be under
+// way at once; the default of two would close and dial all the time.
+const maxIdlePerHost = 128
+
+// newClient returns the one client for all upstreams. It follows no redirects:
+// none of them has a reason to send one, and the next host has no right to a
+// token. Deadlines come with the requests.
+func newClient(certFile string) (*http.Client, error) {
+	roots, err := extraRoots(runtime.GOOS, certFile)
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 3 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
+		TLSHandshakeTimeout:    5 * time.Second,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           3 * maxIdlePerHost,
+		MaxIdleConnsPerHost:    maxIdlePerHost,
+		IdleConnTimeout:        90 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+	return &http.Client{
+		Transport:     trace.Transport{Next: transport},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
+}
+
+// extraRoots gives SSL_CERT_FILE the meaning it has on Linux, where crypto/x509
+// reads it, on the systems where crypto/x509 asks the system alone. nil leaves
+// the choice to crypto/x509.
+func extraRoots(goos, certFile string) (*x509.CertPool, error) {
+	if certFile == "" || goos != "windows" && goos != "darwin" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(certFile)
+	if err != nil {
+		return nil, fmt.Errorf("SSL_CERT_FILE: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("SSL_CERT_FILE: %s holds no certificate", certFile)
+	}
+	return pool, nil
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"acsauth"
+	"acsauth/functions"
+	"acsauth/internal/acs"
+	"acsauth/internal/bolt"
+	"acsauth/internal/config"
+	"acsauth/internal/entra"
+	"acsauth/internal/identity"
+	"acsauth/internal/secret"
+	"acsauth/internal/tables"
+)
+
+const warmTimeout = 10 * time.Second
+
+// store is what keeps the mappings and the notes of erasures.
+type store interface {
+	identity.Store
+	identity.Erasures
+}
+
+// service is the parts of the program, put together.
+type service struct {
+	client     *http.Client
+	verifier   *entra.Verifier
+	acs        *acs.Client
+	store      store
+	identities *identity.Service
+	log        *slog.Logger
+}
+
+// open makes the parts and no network call.
+func open(cfg config.Config, log *slog.Logger) (*service, error) {
+	client, err := newClient(os.Getenv("SSL_CERT_FILE"))
+	if err != nil {
+		return nil, err
+	}
+	s := &service{client: client, log: log}
+	if s.verifier, err = entra.New(cfg.Entra, client, log, time.Now); err != nil {
+		return nil, err
+	}
+	if s.acs, err = openACS(cfg, client); err != nil {
+		return nil, err
+	}
+	if s.store, err = openStore(cfg, client, s.acs.Resource()); err != nil {
+		return nil, err
+	}
+	s.identities = identity.NewService(s.store, s.store, s.acs, log, time.Now)
+	return s, nil
+}
+
+func openACS(cfg config.Config, client *http.Client) (*acs.Client, error) {
+	o := acs.Options{Endpoint: cfg.ACS.Endpoint, AccessKey: cfg.ACS.AccessKey, APIVersion: cfg.ACS.APIVersion, Transport: client}
+	if cfg.ACS.AccessKey.Empty() {
+		var err error
+		if o.Credential, err = managedIdentity(cfg.ManagedIdentity, client); err != nil {
+			return nil, err
+		}
+	}
+	return acs.New(o)
+}
+
+func openStore(cfg config.Config, client *http.Client, resource string) (store, error) {
+	if cfg.Store == config.StoreLocal {
+		return bolt.Open(cfg.LocalPath, resource)
+	}
+	o := tables.Options{Connection: cfg.Tables.Connection, Endpoint: cfg.Tables.Endpoint, Table: cfg.Tables.Name, Resource: resource, Transport: client}
+	if o.Endpoint != "" {
+		var err error
+		if o.Credential, err = managedIdentity(cfg.Tables.ManagedIdentity, client); err != nil {
+			return nil, err
+		}
+	}
+	return tables.Open(o)
+}
+
+// managedIdentity names the identity where there is a name: azidentity does not
+// look at AZURE_CLIENT_ID itself.
+func managedIdentity(clientID string, client *http.Client) (azcore.TokenCredential, error) {
+	o := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: policy.ClientOptions{Transport: client}}
+	if clientID != "" {
+		o.ID = azidentity.ClientID(clientID)
+	}
+	return azidentity.NewManagedIdentityCredential(o)
+}
+
+func (s *service) functions(cfg config.Config, log *slog.Logger) functions.Options {
+	return functions.Options{
+		Identities:    s.identities,
+		Authenticator: s.verifier,
+		TeamsTokens:   entra.TeamsTokens{Clients: cfg.TeamsClientIDs, Now: time.Now},
+		Checks: []functions.Check{
+			{Name: "keys", Ready: s.verifier.Warm},
+			{Name: "store", Ready: s.identities.Ready},
+		},
+		TokenScopes:    cfg.TokenScopes,
+		TokenExpiresIn: cfg.TokenExpiresIn,
+		RequiredScope:  cfg.Entra.Scope,
+		RateLimit:      cfg.RateLimit,
+		UnderHost:      cfg.UnderHost,
+		UserHash:       userHash(cfg.LogUserKey),
+		Log:            log,
+		Now:            time.Now,
+	}
+}
+
+// userHash stands for a user in the log: nobody can tell whose it is without the
+// key.
+func userHash(key secret.String) func(identity.User) string {
+	k := []byte(key.Reveal())
+	if len(k) == 0 {
+		k = make([]byte, 32)
+		_, _ = rand.Read(k) // never fails
+	}
+	return func(u identity.User) string {
+		mac := hmac.New(sha256.New, k)
+		_, _ = io.WriteString(mac, u.Key())
+		return hex.EncodeToString(mac.Sum(nil)[:8])
+	}
+}
+
+// warm does ahead of time what the first request would have to wait for: signing
+// keys, and connections to the store and to ACS. What fails is tried again when
+// it is needed.
+func (s *service) warm(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, warmTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	for name, work := range map[string]func(context.Context) error{
+		"signing keys":          s.verifier.Warm,
+		"store":                 s.store.Ping,
+		"communication service": s.acs.Connect,
+	} {
+		wg.Go(func() {
+			if err := work(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("warming up failed", "part", name, "error", err.Error())
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// sweepForever finishes erasures that were noted and not done.
+func (s *service) sweepForever(ctx context.Context) {
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		done, err := s.identities.Sweep(ctx, sweepLimit)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			s.log.Warn("noted erasures could not be listed", "error", err.Error())
+		case done > 0:
+			s.log.Info("finished noted erasures", "count", done)
+		}
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+	}
+}
+
+func (s *service) close() {
+	if c, ok := s.store.(io.Closer); ok {
+		if err := c.Close(); err != nil {
+			s.log.Warn("the store did not close", "error", err.Error())
+		}
+	}
+	s.client.CloseIdleConnections()
+}
+
+// appFolder is where host.json and the function folders are: where the Functions
+// host says, beside the program, in the working directory, or else the copy in
+// the program. from names it for the log.
+func appFolder(environ []string) (folder fs.FS, from string) {
+	for _, pair := range environ {
+		if root, ok := strings.CutPrefix(pair, "FUNCTIONS_APP_ROOT_PATH="); ok && root != "" {
+			return os.DirFS(root), root
+		}
+	}
+	var candidates []string
+	if exe, err := os.Executable(); err == nil {
+		candidates = append(candidates, filepath.Dir(exe))
+	}
+	for _, dir := range append(candidates, ".") {
+		if _, err := os.Stat(filepath.Join(dir, "host.json")); err == nil {
+			return os.DirFS(dir), dir
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+	}
+	return acsauth.AppFolder, "the program itself"
+}

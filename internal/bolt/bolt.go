@@ -1,0 +1,129 @@
+// Package bolt keeps identity mappings, and notes of erasures not yet done, in
+// one local file: the store that needs no service, for a laptop or a single
+// server.
+//
+// Start with Open. One process at a time has the file; a second one is told so.
+// Every change is on the disk before the call returns, so a crash or a loss of
+// power loses nothing that was answered. Nothing in the file is encrypted: it
+// has no tokens, but it says which Entra user is which ACS user, and only its
+// owner may read it. Backup, and to refuse such a store where many instances
+// run or disks are short-lived, are left to the caller.
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
+
+	"acsauth/internal/identity"
+)
+
+// lockTimeout is long enough for a process that is being replaced to end.
+const lockTimeout = time.Second
+
+// The buckets: mappings by "<user>|<resource>", erasures by "<resource>|<ACS
+// user id>". Values are JSON.
+var (
+	mappingsBucket = []byte("mappings")
+	erasuresBucket = []byte("erasures")
+)
+
+// Store implements identity.Store and identity.Erasures on an open file. Its
+// methods may be called from many goroutines. A context that is done when a
+// method begins ends it; the work itself takes milliseconds and is not
+// interrupted.
+type Store struct {
+	db       *bbolt.DB
+	resource string
+}
+
+var (
+	_ identity.Store    = (*Store)(nil)
+	_ identity.Erasures = (*Store)(nil)
+)
+
+// Open opens the file at path, and makes it, with mode 0600, and its folder,
+// with mode 0700, where there is none. resource is the host name of the ACS
+// resource, in any case. It waits up to a second for another process to let the
+// file go, then returns an error that names it. Call Close in the end.
+func Open(path, resource string) (*Store, error) {
+	resource = strings.ToLower(resource)
+	if resource == "" || strings.Contains(resource, "|") {
+		return nil, errors.New("ACS resource is not a host name")
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of the identity store: %w", err)
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout})
+	if errors.Is(err, bbolterrors.ErrTimeout) {
+		return nil, fmt.Errorf("identity store %s is in use: another process has it open", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open identity store %s: %w", path, err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range [][]byte{mappingsBucket, erasuresBucket} {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare identity store %s: %w", path, err), db.Close())
+	}
+	return &Store{db, resource}, nil
+}
+
+// Close lets the file go, after the calls that are under way.
+func (s *Store) Close() error {
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("close identity store: %w", err)
+	}
+	return nil
+}
+
+// Ping implements identity.Store: it begins to read.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.view(ctx, func(*bbolt.Tx) error { return nil })
+}
+
+func (s *Store) view(ctx context.Context, work func(*bbolt.Tx) error) error {
+	return s.do(ctx, s.db.View, work)
+}
+
+// update runs work in a transaction of its own: nobody else writes meanwhile,
+// and an error undoes all of it.
+func (s *Store) update(ctx context.Context, work func(*bbolt.Tx) error) error {
+	return s.do(ctx, s.db.Update, work)
+}
+
+// do tells work's own errors, which pass, from those of the file.
+func (s *Store) do(ctx context.Context, transact func(func(*bbolt.Tx) error) error, work func(*bbolt.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return unavailable(err)
+	}
+	var failed error
+	err := transact(func(tx *bbolt.Tx) error {
+		failed = work(tx)
+		return failed
+	})
+	switch {
+	case failed != nil:
+		return failed
+	case err != nil:
+		return unavailable(fmt.Errorf("identity store %s: %w", s.db.Path(), err))
+	}
+	return nil
+}
+
+func unavailable(cause error) *identity.Error {
+	return identity.Errorf(identity.CodeUpstreamUnavailable, "The mapping store is not available just now.").Because(cause)
+}

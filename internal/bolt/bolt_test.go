@@ -1,0 +1,166 @@
+package bolt
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+
+	"acsauth/internal/identity"
+	"acsauth/internal/identity/storetest"
+)
+
+const resource = storetest.Resource
+
+func open(t *testing.T, path string) *Store {
+	t.Helper()
+	s, err := Open(path, resource)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
+}
+
+func newPath(t *testing.T) string { return filepath.Join(t.TempDir(), "data", "identities.db") }
+
+func someMapping() identity.Mapping {
+	return identity.Mapping{
+		User: identity.User{
+			TenantID: "11111111-2222-3333-4444-555555555555",
+			ObjectID: "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
+		},
+		AcsUserID: "8:acs:one_two",
+		CreatedAt: time.Date(2026, 11, 22, 9, 30, 15, 0, time.UTC),
+	}
+}
+
+func TestConformance(t *testing.T) {
+	storetest.Config{
+		Open: func(t *testing.T) storetest.Backend { return open(t, newPath(t)) },
+		Beside: func(t *testing.T, b storetest.Backend, resource string) storetest.Backend {
+			return &Store{b.(*Store).db, strings.ToLower(resource)} // the file has one owner
+		},
+	}.Run(t)
+}
+
+func TestWhatIsStoredSurvivesReopening(t *testing.T) {
+	path := newPath(t)
+	s, err := Open(path, resource)
+	require.NoError(t, err)
+	want, err := s.Create(t.Context(), someMapping())
+	require.NoError(t, err)
+	note := identity.Erasure{AcsUserID: "8:acs:three_four", User: want.User, Reason: identity.ReasonOrphan, RecordedAt: want.CreatedAt}
+	require.NoError(t, s.Record(t.Context(), note))
+	require.NoError(t, s.Close())
+
+	s, err = Open(path, strings.ToUpper(resource))
+	require.NoError(t, err)
+	got, err := s.Get(t.Context(), want.User)
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+	notes, err := s.List(t.Context(), 10)
+	require.NoError(t, err)
+	assert.Equal(t, []identity.Erasure{note}, notes)
+	require.NoError(t, s.Delete(t.Context(), got))
+	require.NoError(t, s.Close())
+
+	again, err := open(t, path).Create(t.Context(), someMapping())
+	require.NoError(t, err)
+	assert.NotEqual(t, want.Version, again.Version, "versions go on after reopening")
+}
+
+func TestTheFileHasOneOwnerAtATime(t *testing.T) {
+	path := newPath(t)
+	open(t, path)
+	begun := time.Now()
+	_, err := Open(path, resource)
+	require.ErrorContains(t, err, path)
+	assert.ErrorContains(t, err, "another process has it open")
+	assert.Less(t, time.Since(begun), 10*time.Second)
+}
+
+func TestOnlyTheOwnerMayRead(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no file modes: the user's data folder is private by its access list")
+	}
+	path := newPath(t)
+	open(t, path)
+	file, err := os.Stat(path)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), file.Mode().Perm())
+	folder, err := os.Stat(filepath.Dir(path))
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o700), folder.Mode().Perm())
+}
+
+func TestWhatCannotBeOpenedIsNamed(t *testing.T) {
+	garbage := filepath.Join(t.TempDir(), "garbage.db")
+	require.NoError(t, os.WriteFile(garbage, []byte(strings.Repeat("not a database ", 4096)), 0o600))
+	_, err := Open(garbage, resource)
+	require.ErrorContains(t, err, garbage)
+	kept, err := os.ReadFile(garbage)
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(string(kept), "not a database"), "the file is left as it was")
+
+	_, err = Open(filepath.Join(garbage, "identities.db"), resource)
+	assert.ErrorContains(t, err, garbage, "a file where the folder should be")
+	_, err = Open(newPath(t), "")
+	assert.ErrorContains(t, err, "not a host name")
+	_, err = Open(newPath(t), "contoso|evil")
+	assert.ErrorContains(t, err, "not a host name")
+}
+
+func TestACorruptValueIsAnError(t *testing.T) {
+	for name, value := range map[string]string{
+		"nothing":       "",
+		"not JSON":      "\x00\x01",
+		"cut short":     `{"acsUserId":"8:acs:one_two","vers`,
+		"no identity":   `{"version":3}`,
+		"no version":    `{"acsUserId":"8:acs:one_two","createdAt":"2026-11-22T09:30:15Z"}`,
+		"wrong types":   `{"acsUserId":1,"version":"x"}`,
+		"another shape": `["8:acs:one_two"]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, newPath(t))
+			m := someMapping()
+			m.Version = "3"
+			require.NoError(t, s.db.Update(func(tx *bbolt.Tx) error {
+				return errors.Join(
+					tx.Bucket(mappingsBucket).Put(s.mappingKey(m.User), []byte(value)),
+					tx.Bucket(erasuresBucket).Put(s.erasureKey(m.AcsUserID), []byte(value)))
+			}))
+
+			_, err := s.Get(t.Context(), m.User)
+			require.ErrorContains(t, err, m.User.Key())
+			assert.NotErrorIs(t, err, identity.ErrNotFound)
+			_, err = s.MarkErasing(t.Context(), m)
+			assert.ErrorContains(t, err, m.User.Key())
+			assert.ErrorContains(t, s.Delete(t.Context(), m), m.User.Key())
+			_, err = s.Create(t.Context(), m)
+			assert.ErrorIs(t, err, identity.ErrExists, "it may be somebody's only record")
+			_, err = s.List(t.Context(), 1)
+			assert.ErrorContains(t, err, m.AcsUserID)
+			assert.NoError(t, s.Clear(t.Context(), identity.Erasure{AcsUserID: m.AcsUserID}))
+		})
+	}
+}
+
+func TestAClosedFileIsUnavailable(t *testing.T) {
+	s, err := Open(newPath(t), resource)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+
+	_, getErr := s.Get(t.Context(), someMapping().User)
+	_, createErr := s.Create(t.Context(), someMapping())
+	_, listErr := s.List(t.Context(), 1)
+	for _, err := range []error{getErr, createErr, listErr, s.Ping(t.Context())} {
+		assert.Equal(t, identity.CodeUpstreamUnavailable, identity.CodeOf(err))
+	}
+	assert.NoError(t, s.Close(), "to close twice is harmless")
+}

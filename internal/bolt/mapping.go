@@ -1,0 +1,145 @@
+package bolt
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"acsauth/internal/identity"
+)
+
+// mappingValue is what the file has for a mapping.
+type mappingValue struct {
+	AcsUserID string    `json:"acsUserId"`
+	CreatedAt time.Time `json:"createdAt"`
+	Erasing   bool      `json:"erasing,omitempty"`
+	// Version is a number that the bucket has given to no other change, so that
+	// one of a deleted mapping never comes back.
+	Version uint64 `json:"version"`
+}
+
+// Get implements identity.Store.
+func (s *Store) Get(ctx context.Context, user identity.User) (m identity.Mapping, err error) {
+	if err := user.Check(); err != nil {
+		return identity.Mapping{}, fmt.Errorf("read a mapping: %w", err)
+	}
+	err = s.view(ctx, func(tx *bbolt.Tx) (err error) {
+		m, err = s.read(tx, user)
+		return err
+	})
+	return m, err
+}
+
+// Create implements identity.Store.
+func (s *Store) Create(ctx context.Context, m identity.Mapping) (identity.Mapping, error) {
+	if err := m.User.Check(); err != nil {
+		return identity.Mapping{}, fmt.Errorf("create a mapping: %w", err)
+	}
+	if m.AcsUserID == "" {
+		return identity.Mapping{}, errors.New("create a mapping: no ACS user id")
+	}
+	m.CreatedAt = m.CreatedAt.UTC().Truncate(time.Second)
+	err := s.update(ctx, func(tx *bbolt.Tx) (err error) {
+		if tx.Bucket(mappingsBucket).Get(s.mappingKey(m.User)) != nil {
+			return identity.ErrExists
+		}
+		m, err = s.write(tx, m)
+		return err
+	})
+	if err != nil {
+		return identity.Mapping{}, err
+	}
+	return m, nil
+}
+
+// MarkErasing implements identity.Store.
+func (s *Store) MarkErasing(ctx context.Context, m identity.Mapping) (identity.Mapping, error) {
+	err := s.change(ctx, m, func(tx *bbolt.Tx, current identity.Mapping) (err error) {
+		current.Erasing = true
+		m, err = s.write(tx, current)
+		return err
+	})
+	if err != nil {
+		return identity.Mapping{}, err
+	}
+	return m, nil
+}
+
+// Delete implements identity.Store.
+func (s *Store) Delete(ctx context.Context, m identity.Mapping) error {
+	return s.change(ctx, m, func(tx *bbolt.Tx, current identity.Mapping) error {
+		if err := tx.Bucket(mappingsBucket).Delete(s.mappingKey(current.User)); err != nil {
+			return unavailable(err)
+		}
+		return nil
+	})
+}
+
+// change hands work the mapping in the file when it still is the one read as m.
+func (s *Store) change(ctx context.Context, m identity.Mapping, work func(*bbolt.Tx, identity.Mapping) error) error {
+	if err := m.User.Check(); err != nil {
+		return fmt.Errorf("change a mapping: %w", err)
+	}
+	if m.Version == "" {
+		return errors.New("change a mapping: it has no version: it was not read from a store")
+	}
+	return s.update(ctx, func(tx *bbolt.Tx) error {
+		current, err := s.read(tx, m.User)
+		if err != nil {
+			return err
+		}
+		if current.Version != m.Version {
+			return identity.ErrVersion
+		}
+		return work(tx, current)
+	})
+}
+
+func (s *Store) mappingKey(user identity.User) []byte {
+	return []byte(user.Key() + "|" + s.resource)
+}
+
+func (s *Store) read(tx *bbolt.Tx, user identity.User) (identity.Mapping, error) {
+	key := s.mappingKey(user)
+	data := tx.Bucket(mappingsBucket).Get(key)
+	if data == nil {
+		return identity.Mapping{}, identity.ErrNotFound
+	}
+	var v mappingValue
+	if err := json.Unmarshal(data, &v); err != nil {
+		return identity.Mapping{}, fmt.Errorf("mapping %q in %s can't be read: %w", key, s.db.Path(), err)
+	}
+	if v.AcsUserID == "" || v.Version == 0 {
+		return identity.Mapping{}, fmt.Errorf("mapping %q in %s can't be read: want acsUserId and version", key, s.db.Path())
+	}
+	return identity.Mapping{
+		User:      user,
+		AcsUserID: v.AcsUserID,
+		CreatedAt: v.CreatedAt.UTC(),
+		Erasing:   v.Erasing,
+		Version:   strconv.FormatUint(v.Version, 10),
+	}, nil
+}
+
+// write puts m with a version of its own and returns it so.
+func (s *Store) write(tx *bbolt.Tx, m identity.Mapping) (identity.Mapping, error) {
+	bucket := tx.Bucket(mappingsBucket)
+	version, err := bucket.NextSequence()
+	if err != nil {
+		return identity.Mapping{}, unavailable(err)
+	}
+	data, err := json.Marshal(mappingValue{m.AcsUserID, m.CreatedAt, m.Erasing, version})
+	if err != nil {
+		return identity.Mapping{}, fmt.Errorf("write a mapping: %w", err)
+	}
+	if err := bucket.Put(s.mappingKey(m.User), data); err != nil {
+		return identity.Mapping{}, unavailable(err)
+	}
+	m.Version = strconv.FormatUint(version, 10)
+	return m, nil
+}

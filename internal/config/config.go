@@ -1,0 +1,249 @@
+// Package config turns app settings, which reach a process as environment
+// variables, into a Config. Start with Load.
+//
+// It checks the form of every setting and what settings say together, and
+// reports all faults at once, each by the name of its setting and without its
+// value. Whether what they name exists is for `handler check` to find out.
+package config
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"acsauth/internal/acs"
+	"acsauth/internal/entra"
+	"acsauth/internal/identity"
+	"acsauth/internal/secret"
+	"acsauth/internal/tables"
+)
+
+// Config is what the service was told. Every field has been checked.
+type Config struct {
+	Entra          entra.Expected
+	ClientID       string   // of this API, lower-case
+	TeamsClientIDs []string // application ids
+
+	ACS             ACS
+	TokenScopes     []string
+	TokenExpiresIn  time.Duration
+	RateLimit       int    // calls a minute and user; 0 is no limit
+	ManagedIdentity string // client id of the user-assigned identity; empty: system-assigned
+
+	Store        string // StoreTables or StoreLocal
+	Tables       Tables
+	LocalPath    string
+	UnderHost    bool // run by the Functions host
+	Port         int
+	CORSOrigins  []string
+	LogLevel     slog.Level
+	LogUserKey   secret.String
+	UnknownNames []string // variables that look like misspelt settings
+}
+
+// The values of IDENTITY_STORE.
+const (
+	StoreTables = "tables"
+	StoreLocal  = "local"
+)
+
+// ACS is the ACS resource. Without an AccessKey the managed identity is used.
+type ACS struct {
+	Endpoint   string
+	AccessKey  secret.String
+	APIVersion string
+}
+
+// Tables is the table service: by Connection, or at Endpoint by managed identity.
+type Tables struct {
+	Connection      tables.Connection
+	Endpoint        string
+	ManagedIdentity string // as Config.ManagedIdentity
+	Name            string
+}
+
+// Load reads the settings from environ, which has the form of os.Environ. The
+// error is a Faults.
+func Load(environ []string) (Config, error) {
+	r := newReader(environ)
+	c := Config{
+		UnderHost:       r.has("FUNCTIONS_CUSTOMHANDLER_PORT"),
+		ManagedIdentity: r.guid("AZURE_CLIENT_ID"),
+		TokenScopes:     r.scopes("ACS_TOKEN_SCOPES", []string{"chat", "voip"}),
+		TokenExpiresIn: time.Duration(r.integer("ACS_TOKEN_EXPIRES_IN_MINUTES", int(identity.MaxExpiresIn/time.Minute),
+			int(identity.MinExpiresIn/time.Minute), int(identity.MaxExpiresIn/time.Minute))) * time.Minute,
+		RateLimit:    r.integer("RATE_LIMIT_PER_USER", 60, 0, 1_000_000),
+		LogLevel:     r.level("LOG_LEVEL"),
+		LogUserKey:   secret.New(r.get("LOG_USER_KEY")),
+		UnknownNames: r.unknown(),
+	}
+	if n := len(c.LogUserKey.Reveal()); n > 0 && n < 16 {
+		r.fault("LOG_USER_KEY", "is shorter than 16 characters")
+	}
+	r.entra(&c)
+	r.acs(&c)
+	r.store(&c)
+	r.graph()
+	r.listen(&c)
+	return c, r.err()
+}
+
+func (r *reader) entra(c *Config) {
+	c.ClientID = r.required("ENTRA_CLIENT_ID", "the application (client) id of this API's registration, a GUID", r.guid)
+	c.Entra = entra.Expected{
+		AuthorityHost: r.origin("ENTRA_AUTHORITY_HOST", entra.DefaultAuthorityHost),
+		Tenants:       r.guids("ENTRA_TENANT_ID"),
+		Audiences:     r.list("ENTRA_AUDIENCES"),
+		Scope:         r.get("ENTRA_REQUIRED_SCOPE"),
+		Clients:       r.guids("ENTRA_ALLOWED_CLIENT_IDS"),
+		AcceptV1:      r.boolean("ENTRA_ACCEPT_V1_TOKENS"),
+	}
+	if !r.has("ENTRA_TENANT_ID") {
+		r.fault("ENTRA_TENANT_ID", "is missing: the tenant (directory) id, a GUID")
+	}
+	if len(c.Entra.Audiences) == 0 {
+		c.Entra.Audiences = []string{c.ClientID, "api://" + c.ClientID}
+	}
+	if c.Entra.Scope == "" {
+		c.Entra.Scope = "access_as_user"
+	}
+	if strings.ContainsAny(c.Entra.Scope, " ,\"\\/") {
+		r.fault("ENTRA_REQUIRED_SCOPE", "is not one scope as it stands in claim scp, such as access_as_user")
+	}
+	if c.TeamsClientIDs = r.guids("TEAMS_CLIENT_IDS"); len(c.TeamsClientIDs) == 0 {
+		c.TeamsClientIDs = []string{c.ClientID}
+	}
+}
+
+func (r *reader) acs(c *Config) {
+	c.ACS.APIVersion = acs.DefaultAPIVersion
+	if v := r.get("ACS_API_VERSION"); v != "" {
+		if _, err := time.Parse(time.DateOnly, strings.TrimSuffix(v, "-preview")); err != nil {
+			r.fault("ACS_API_VERSION", "is not a version such as "+acs.DefaultAPIVersion)
+		}
+		c.ACS.APIVersion = v
+	}
+	var err error
+	switch {
+	case r.has("ACS_CONNECTION_STRING") && r.has("ACS_ENDPOINT"):
+		r.fault("ACS_ENDPOINT", "is set beside ACS_CONNECTION_STRING: one of them must go")
+	case r.has("ACS_CONNECTION_STRING"):
+		if c.ACS.Endpoint, c.ACS.AccessKey, err = acs.ParseConnectionString(r.get("ACS_CONNECTION_STRING")); err != nil {
+			r.fault("ACS_CONNECTION_STRING", "is wrong: "+err.Error())
+		}
+	case r.has("ACS_ENDPOINT"):
+		if c.ACS.Endpoint, err = acs.ParseEndpoint(r.get("ACS_ENDPOINT")); err != nil {
+			r.fault("ACS_ENDPOINT", "is wrong: "+err.Error())
+		}
+	default:
+		r.fault("ACS_CONNECTION_STRING", "is missing, and so is ACS_ENDPOINT: one of them says which ACS resource to use")
+	}
+}
+
+func (r *reader) store(c *Config) {
+	c.Store = r.choice("IDENTITY_STORE", StoreTables, StoreTables, StoreLocal)
+	c.Tables = r.tables(c.Store == StoreTables, c.ManagedIdentity)
+	if c.Store != StoreLocal {
+		return
+	}
+	if r.has("WEBSITE_INSTANCE_ID") || r.has("WEBSITE_POD_NAME") {
+		r.fault("IDENTITY_STORE", "is local, a file that does not outlive an instance in Azure: use tables")
+	}
+	if c.LocalPath = r.get("LOCAL_STORE_PATH"); c.LocalPath != "" {
+		return
+	}
+	folder, err := os.UserConfigDir()
+	if err != nil {
+		r.fault("LOCAL_STORE_PATH", "is missing, and the user has no configuration folder to stand in for it")
+	}
+	c.LocalPath = filepath.Join(folder, "acsauth", "identities.db")
+}
+
+// tables finds the table service as the Functions host finds its storage: a
+// connection string wins over the settings with two underscores.
+func (r *reader) tables(required bool, managedIdentity string) Tables {
+	t := Tables{ManagedIdentity: managedIdentity, Name: r.get("TABLES_TABLE_NAME")}
+	if t.Name == "" {
+		t.Name = "identities"
+	}
+	if err := tables.CheckName(t.Name); err != nil {
+		r.fault("TABLES_TABLE_NAME", err.Error())
+	}
+	connection := func(name string) {
+		var err error
+		if t.Connection, err = tables.ParseConnectionString(r.get(name)); err != nil {
+			r.fault(name, "is wrong: "+err.Error())
+		}
+	}
+	endpoint := func(name string) {
+		var err error
+		if t.Endpoint, err = tables.ParseEndpoint(r.get(name)); err != nil {
+			r.fault(name, err.Error())
+		}
+	}
+	const host = "AzureWebJobsStorage"
+	switch {
+	case r.has("TABLES_CONNECTION_STRING") && r.has("TABLES_ENDPOINT"):
+		r.fault("TABLES_ENDPOINT", "is set beside TABLES_CONNECTION_STRING: one of them must go")
+	case r.has("TABLES_CONNECTION_STRING"):
+		connection("TABLES_CONNECTION_STRING")
+	case r.has("TABLES_ENDPOINT"):
+		endpoint("TABLES_ENDPOINT")
+	case !required:
+	case r.has(host):
+		connection(host)
+	case r.has(host + "__tableServiceUri"):
+		endpoint(host + "__tableServiceUri")
+		t.ManagedIdentity = r.hostIdentity(managedIdentity)
+	case r.has(host + "__accountName"):
+		name := r.get(host + "__accountName")
+		t.ManagedIdentity = r.hostIdentity(managedIdentity)
+		var err error
+		if t.Endpoint, err = tables.ParseEndpoint("https://" + name + ".table.core.windows.net"); err != nil || strings.ContainsAny(name, "./:@?# ") {
+			r.fault(host+"__accountName", "is not the name of a storage account")
+		}
+	default:
+		r.fault("TABLES_CONNECTION_STRING", "is missing, and so are TABLES_ENDPOINT and AzureWebJobsStorage: one of them says where the table is")
+	}
+	return t
+}
+
+func (r *reader) hostIdentity(fallback string) string {
+	if id := r.guid("AzureWebJobsStorage__clientId"); id != "" {
+		return id
+	}
+	return fallback
+}
+
+// graph checks the settings of parts that are not built yet, so that they are
+// right on the day they count.
+func (r *reader) graph() {
+	r.origin("GRAPH_ENDPOINT", "https://graph.microsoft.com")
+	r.choice("ENTRA_CLIENT_CREDENTIAL", "", "managed-identity")
+	var given []string
+	for _, name := range []string{"ENTRA_CLIENT_SECRET", "ENTRA_CLIENT_CERTIFICATE_PATH", "ENTRA_CLIENT_CREDENTIAL"} {
+		if r.has(name) {
+			given = append(given, name)
+		}
+	}
+	if len(given) > 1 {
+		r.fault(given[1], "is set beside "+given[0]+": only one credential can be used")
+	}
+}
+
+func (r *reader) listen(c *Config) {
+	if c.UnderHost {
+		c.Port = r.integer("FUNCTIONS_CUSTOMHANDLER_PORT", 0, 1, 65535)
+		return // CORS_ALLOWED_ORIGINS is the platform's own there, in its own form
+	}
+	c.Port = r.integer("PORT", 8080, 0, 65535)
+	for _, origin := range r.list("CORS_ALLOWED_ORIGINS") {
+		if origin != "*" && !isOrigin(origin) {
+			r.fault("CORS_ALLOWED_ORIGINS", "has an entry that is not an origin such as https://app.example.com")
+			break
+		}
+		c.CORSOrigins = append(c.CORSOrigins, origin)
+	}
+}

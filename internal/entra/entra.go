@@ -1,0 +1,237 @@
+// Package entra decides who is calling: it checks the Microsoft Entra ID access
+// token that a request carries and names its user. Start with New and
+// Verifier.Authenticate.
+//
+// A token is accepted only if
+//   - the request carries exactly one, in one Authorization header;
+//   - it is a compact JWS in canonical base64url, at most 8 KiB long, whose
+//     header holds nothing but alg, kid, typ and x5t, with alg RS256;
+//   - one of the issuer's current keys has signed it (KeySet);
+//   - go-oidc's verifier agrees on issuer, audience, expiry and signature;
+//   - a second, stricter reading of its claims agrees with Expected: names in
+//     their exact case, none twice, nothing but UTF-8, each of its right type.
+//
+// What is not checked here: whether the token was revoked since it was issued
+// (Entra ID's tokens live for about an hour and resource servers do not ask
+// back), whether it has been used before (it is a bearer token), and what the
+// user may do beyond calling this API. Text in errors is fixed: it never quotes
+// the token, a claim or Entra ID.
+package entra
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+
+	"acsauth/internal/identity"
+)
+
+// DefaultAuthorityHost is Entra ID in the global cloud.
+const DefaultAuthorityHost = "https://login.microsoftonline.com"
+
+// clockSkew is how far the clocks of Entra ID and this machine may differ where
+// a token is not valid yet. An expired token gets none.
+const clockSkew = 5 * time.Minute
+
+// maxLifetime is above the longest lifetime that a tenant can configure, 24 hours.
+const maxLifetime = 25 * time.Hour
+
+// Expected lists what an access token has to be.
+type Expected struct {
+	// AuthorityHost is where the issuers live, "https://host" without a path;
+	// DefaultAuthorityHost where empty.
+	AuthorityHost string
+	// Tenants are the tenant ids whose issuers are accepted; claim tid must be
+	// that of the issuer. Required.
+	Tenants []string
+	// Audiences are the accepted values of claim aud, compared as they are.
+	// Required.
+	Audiences []string
+	// Scope must be one of the words of claim scp. Required: its absence is
+	// what tells ID tokens and tokens without a user from access tokens.
+	Scope string
+	// Clients are the application ids that claim azp (appid in v1.0 tokens) may
+	// have. Empty: any application of the tenant.
+	Clients []string
+	// AcceptV1 also accepts v1.0 access tokens, with their own issuer and keys.
+	AcceptV1 bool
+}
+
+// Verifier checks access tokens. It may be used from many goroutines.
+type Verifier struct {
+	expected Expected
+	now      func() time.Time
+	issuers  map[string]*issuer // by claim iss
+}
+
+// issuer is one accepted value of claim iss with what goes with it.
+type issuer struct {
+	tenantID  string
+	version   string // claim ver
+	keys      *KeySet
+	verifiers map[string]*oidc.IDTokenVerifier // by claim aud
+}
+
+// New makes no network call: keys are fetched when they are first needed, or by
+// Warm. client must not follow redirects. now is the clock.
+func New(expected Expected, client *http.Client, log *slog.Logger, now func() time.Time) (*Verifier, error) {
+	if expected.AuthorityHost == "" {
+		expected.AuthorityHost = DefaultAuthorityHost
+	}
+	if len(expected.Tenants) == 0 || len(expected.Audiences) == 0 || expected.Scope == "" {
+		return nil, errors.New("entra: want at least one tenant, one audience and a scope")
+	}
+	v := &Verifier{expected: expected, now: now, issuers: map[string]*issuer{}}
+	for _, tenantID := range expected.Tenants {
+		if !identity.IsGUID(tenantID) {
+			return nil, fmt.Errorf("entra: tenant id %q is not a GUID", tenantID)
+		}
+		tenantID = strings.ToLower(tenantID)
+		base := expected.AuthorityHost + "/" + tenantID
+		iss2, iss1 := base+"/v2.0", v1IssuerHost(expected.AuthorityHost)+"/"+tenantID+"/"
+		add := func(iss, version, keysURL string) {
+			keys := NewKeySet(keysURL, []string{iss2, iss1}, tenantID, client, log, now)
+			v.issuers[iss] = &issuer{tenantID, version, keys, v.verifiersFor(iss, keys)}
+		}
+		add(iss2, "2.0", base+"/discovery/v2.0/keys")
+		if expected.AcceptV1 {
+			add(iss1, "1.0", base+"/discovery/keys")
+		}
+	}
+	return v, nil
+}
+
+func (v *Verifier) verifiersFor(iss string, keys *KeySet) map[string]*oidc.IDTokenVerifier {
+	verifiers := map[string]*oidc.IDTokenVerifier{}
+	for _, aud := range v.expected.Audiences {
+		verifiers[aud] = oidc.NewVerifier(iss, keys, &oidc.Config{
+			ClientID:             aud, // go-oidc's name for the expected audience
+			SupportedSigningAlgs: []string{oidc.RS256},
+			Now:                  v.now,
+		})
+	}
+	return verifiers
+}
+
+// v1IssuerHost is the host of v1.0 issuers, which differs from the authority's.
+func v1IssuerHost(authorityHost string) string {
+	if authorityHost == "https://login.partner.microsoftonline.cn" {
+		return "https://sts.chinacloudapi.cn"
+	}
+	return "https://sts.windows.net"
+}
+
+// Authenticate returns the user whose access token r carries. Its errors are
+// *identity.Error: CodeInvalidRequest, CodeInvalidToken, CodeInsufficientScope,
+// CodeUserTokenRequired, CodeClientNotAllowed, and CodeUpstreamUnavailable when
+// there are no keys to check any token with.
+func (v *Verifier) Authenticate(r *http.Request) (identity.Caller, error) {
+	raw, err := bearerToken(r)
+	if err != nil {
+		return identity.Caller{}, err
+	}
+	return v.Verify(r.Context(), raw)
+}
+
+// Verify checks a bare token; errors as Authenticate.
+func (v *Verifier) Verify(ctx context.Context, raw string) (identity.Caller, error) {
+	token, err := parseToken(raw)
+	if err != nil {
+		return identity.Caller{}, invalid("The access token is malformed.").Because(err)
+	}
+	if err := token.header.check(); err != nil {
+		return identity.Caller{}, invalid("The access token is malformed.").Because(err)
+	}
+	c := token.claims
+	iss, ok := v.issuers[c.issuer]
+	if !ok {
+		return identity.Caller{}, invalid("The access token comes from another issuer.")
+	}
+	verifier, ok := iss.verifiers[c.audience]
+	if !ok {
+		return identity.Caller{}, invalid("The access token is for another audience.")
+	}
+	// go-oidc does not hand on the error of a KeySet, so it comes this way.
+	var keyErr error
+	if _, err := verifier.Verify(withErrorSlot(ctx, &keyErr), raw); err != nil {
+		return identity.Caller{}, verifyError(err, keyErr)
+	}
+	return v.check(c, iss)
+}
+
+func verifyError(err, keyErr error) error {
+	if errors.Is(keyErr, errNoKeys) {
+		e := identity.Errorf(identity.CodeUpstreamUnavailable, "The keys that access tokens are checked with are not available just now.").Because(keyErr)
+		e.RetryAfter = 2 * time.Second
+		return e
+	}
+	if keyErr != nil {
+		return invalid("The access token was signed with a key that is not the issuer's.").Because(keyErr)
+	}
+	if errors.As(err, new(*oidc.TokenExpiredError)) {
+		return invalid("The access token has expired.")
+	}
+	return invalid("The access token is not valid.")
+}
+
+// check is the second look at the claims, after the signature.
+func (v *Verifier) check(c claims, iss *issuer) (identity.Caller, error) {
+	now := v.now()
+	switch {
+	case !now.Before(c.expires):
+		return identity.Caller{}, invalid("The access token has expired.")
+	case c.issuedAt.After(now.Add(clockSkew)), c.notBefore.After(now.Add(clockSkew)):
+		return identity.Caller{}, invalid("The access token is not valid yet.")
+	case !c.expires.After(c.issuedAt), c.expires.Sub(c.issuedAt) > maxLifetime:
+		return identity.Caller{}, invalid("The access token has an impossible lifetime.")
+	case c.version != iss.version:
+		return identity.Caller{}, invalid("The access token is of another version.")
+	case !strings.EqualFold(c.tenantID, iss.tenantID):
+		return identity.Caller{}, invalid("The access token names another tenant than its issuer.")
+	case c.scope == "", strings.EqualFold(c.identityType, "app"):
+		return identity.Caller{}, identity.Errorf(identity.CodeUserTokenRequired,
+			"Send an access token of a signed-in user. This one is an ID token or was issued to an application alone.")
+	case !slices.Contains(strings.Split(c.scope, " "), v.expected.Scope):
+		return identity.Caller{}, identity.Errorf(identity.CodeInsufficientScope, "The access token lacks the scope %s.", v.expected.Scope)
+	}
+	user, err := identity.NewUser(c.tenantID, c.objectID)
+	if err != nil {
+		return identity.Caller{}, invalid("The access token does not name its user.").Because(err)
+	}
+	client := c.client()
+	if len(v.expected.Clients) > 0 && !slices.ContainsFunc(v.expected.Clients, func(id string) bool { return strings.EqualFold(id, client) }) {
+		return identity.Caller{}, identity.Errorf(identity.CodeClientNotAllowed, "The client application may not call this API.")
+	}
+	return identity.Caller{User: user, ClientID: client, Roles: c.roles}, nil
+}
+
+func invalid(detail string) *identity.Error {
+	return &identity.Error{Code: identity.CodeInvalidToken, Detail: detail}
+}
+
+// Warm fetches the signing keys of every issuer. It is only ahead of time: the
+// first token would do the same.
+func (v *Verifier) Warm(ctx context.Context) error {
+	var errs []error
+	for _, iss := range v.issuers {
+		errs = append(errs, iss.keys.Warm(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// Ready reports whether there are keys for every issuer.
+func (v *Verifier) Ready() bool {
+	for _, iss := range v.issuers {
+		if !iss.keys.usable() {
+			return false
+		}
+	}
+	return true
+}

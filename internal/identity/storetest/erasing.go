@@ -1,0 +1,87 @@
+package storetest
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"acsauth/internal/identity"
+)
+
+var erasingTests = []test{
+	{"a mark of erasure stays and changes the version", func(t *testing.T, b Backend) {
+		m := create(t, b, newMapping(t, newUser(t)))
+		marked, err := b.MarkErasing(call(t), m)
+		require.NoError(t, err)
+		assert.NotEqual(t, m.Version, marked.Version)
+		require.NotEmpty(t, marked.Version)
+
+		want := m
+		want.Erasing, want.Version = true, marked.Version
+		assert.Equal(t, want, marked)
+		got, err := b.Get(call(t), m.User)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+		assert.NoError(t, b.Delete(call(t), got))
+	}},
+	{"a mapping that is being erased still takes the user's place", func(t *testing.T, b Backend) {
+		m := create(t, b, newMapping(t, newUser(t)))
+		_, err := b.MarkErasing(call(t), m)
+		require.NoError(t, err)
+		_, err = b.Create(call(t), newMapping(t, m.User))
+		assert.ErrorIs(t, err, identity.ErrExists)
+	}},
+	{"an old version neither marks nor deletes", func(t *testing.T, b Backend) {
+		old := create(t, b, newMapping(t, newUser(t)))
+		marked, err := b.MarkErasing(call(t), old)
+		require.NoError(t, err)
+
+		_, err = b.MarkErasing(call(t), old)
+		require.ErrorIs(t, err, identity.ErrVersion)
+		require.ErrorIs(t, b.Delete(call(t), old), identity.ErrVersion)
+		got, err := b.Get(call(t), old.User)
+		require.NoError(t, err)
+		assert.Equal(t, marked, got)
+	}},
+	{"what is gone is neither marked nor deleted again", func(t *testing.T, b Backend) {
+		m := create(t, b, newMapping(t, newUser(t)))
+		require.NoError(t, b.Delete(call(t), m))
+		_, err := b.Get(call(t), m.User)
+		require.ErrorIs(t, err, identity.ErrNotFound)
+
+		_, err = b.MarkErasing(call(t), m)
+		require.ErrorIs(t, err, identity.ErrNotFound)
+		require.ErrorIs(t, b.Delete(call(t), m), identity.ErrNotFound)
+	}},
+	{"what was never there is neither marked nor deleted", func(t *testing.T, b Backend) {
+		elsewhere := create(t, b, newMapping(t, newUser(t)))
+		m := newMapping(t, newUser(t))
+		m.Version = elsewhere.Version
+		_, err := b.MarkErasing(call(t), m)
+		require.ErrorIs(t, err, identity.ErrNotFound)
+		require.ErrorIs(t, b.Delete(call(t), m), identity.ErrNotFound)
+		_, err = b.Get(call(t), m.User)
+		assert.ErrorIs(t, err, identity.ErrNotFound)
+	}},
+	{"a user can come back and the old version does not touch the new mapping", func(t *testing.T, b Backend) {
+		user := newUser(t)
+		versions := map[string]bool{}
+		var gone []identity.Mapping
+		for range 5 {
+			m := create(t, b, newMapping(t, user))
+			require.NotContains(t, versions, m.Version, "a version came back")
+			versions[m.Version] = true
+			for _, old := range gone {
+				require.ErrorIs(t, b.Delete(call(t), old), identity.ErrVersion)
+				_, err := b.MarkErasing(call(t), old)
+				require.ErrorIs(t, err, identity.ErrVersion)
+			}
+			got, err := b.Get(call(t), user)
+			require.NoError(t, err)
+			require.Equal(t, m, got)
+			require.NoError(t, b.Delete(call(t), m))
+			gone = append(gone, m)
+		}
+	}},
+}

@@ -1,0 +1,168 @@
+package storetest
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"acsauth/internal/identity"
+)
+
+const (
+	racers = 64
+	rounds = 10
+)
+
+var raceTests = []test{
+	{"of 64 creates for one user at once exactly one wins", func(t *testing.T, b Backend) {
+		for range rounds {
+			race(t, newUser(t), b)
+		}
+	}},
+	{"of many changes to one version at once exactly one wins", func(t *testing.T, b Backend) {
+		m := create(t, b, newMapping(t, newUser(t)))
+		errs := together(racers, func(i int) error {
+			if i%2 == 0 {
+				return b.Delete(call(t), m)
+			}
+			_, err := b.MarkErasing(call(t), m)
+			return err
+		})
+		won := 0
+		for _, err := range errs {
+			if err == nil {
+				won++
+			} else if !errors.Is(err, identity.ErrNotFound) {
+				assert.ErrorIs(t, err, identity.ErrVersion)
+			}
+		}
+		assert.Equal(t, 1, won)
+	}},
+	{"many users at once don't disturb each other", func(t *testing.T, b Backend) {
+		mappings := make([]identity.Mapping, racers)
+		for i := range mappings {
+			mappings[i] = newMapping(t, newUser(t))
+		}
+		errs := together(len(mappings), func(i int) (err error) {
+			if mappings[i], err = b.Create(call(t), mappings[i]); err != nil || i%2 == 0 {
+				return err
+			}
+			if mappings[i], err = b.MarkErasing(call(t), mappings[i]); err != nil || i%4 == 1 {
+				return err
+			}
+			return b.Delete(call(t), mappings[i])
+		})
+		for i, m := range mappings {
+			require.NoError(t, errs[i])
+			got, err := b.Get(call(t), m.User)
+			if i%4 == 3 {
+				assert.ErrorIs(t, err, identity.ErrNotFound)
+				continue
+			}
+			require.NoError(t, err)
+			assert.Equal(t, m, got)
+		}
+	}},
+}
+
+type besideTest struct {
+	name string
+	run  func(t *testing.T, b Backend, beside func(resource string) Backend)
+}
+
+var besideTests = []besideTest{
+	{"two handles on one place share what is in it", func(t *testing.T, b Backend, beside func(string) Backend) {
+		second := beside(Resource)
+		m := create(t, b, newMapping(t, newUser(t)))
+		got, err := second.Get(call(t), m.User)
+		require.NoError(t, err)
+		require.Equal(t, m, got)
+		require.NoError(t, second.Delete(call(t), got))
+		_, err = b.Get(call(t), m.User)
+		assert.ErrorIs(t, err, identity.ErrNotFound)
+	}},
+	{"of creates through two handles exactly one wins", func(t *testing.T, b Backend, beside func(string) Backend) {
+		second := beside(Resource)
+		for range rounds {
+			race(t, newUser(t), b, second)
+		}
+	}},
+	{"another resource sees neither mappings nor erasures", func(t *testing.T, b Backend, beside func(string) Backend) {
+		other := beside(OtherResource)
+		m := create(t, b, newMapping(t, newUser(t)))
+		_, err := other.Get(call(t), m.User)
+		require.ErrorIs(t, err, identity.ErrNotFound)
+		require.ErrorIs(t, other.Delete(call(t), m), identity.ErrNotFound)
+		theirs := create(t, other, newMapping(t, m.User))
+
+		note := identity.Erasure{AcsUserID: m.AcsUserID, User: m.User, Reason: identity.ReasonOrphan, RecordedAt: m.CreatedAt}
+		require.NoError(t, b.Record(call(t), note))
+		require.NoError(t, other.Clear(call(t), note))
+		notes, err := other.List(call(t), 10)
+		require.NoError(t, err)
+		require.Empty(t, notes)
+		notes, err = b.List(call(t), 10)
+		require.NoError(t, err)
+		assert.Equal(t, []identity.Erasure{note}, notes)
+
+		require.NoError(t, b.Delete(call(t), m))
+		got, err := other.Get(call(t), m.User)
+		require.NoError(t, err)
+		assert.Equal(t, theirs, got)
+	}},
+	{"a resource is one in any case", func(t *testing.T, b Backend, beside func(string) Backend) {
+		m := create(t, b, newMapping(t, newUser(t)))
+		got, err := beside("Contoso.UnitedStates.Communication.Azure.COM").Get(call(t), m.User)
+		require.NoError(t, err)
+		assert.Equal(t, m, got)
+	}},
+}
+
+// race creates mappings for user on all handles at once.
+func race(t *testing.T, user identity.User, handles ...Backend) {
+	t.Helper()
+	created := make([]identity.Mapping, racers)
+	mappings := make([]identity.Mapping, racers)
+	for i := range mappings {
+		mappings[i] = newMapping(t, user)
+	}
+	errs := together(racers, func(i int) (err error) {
+		created[i], err = handles[i%len(handles)].Create(call(t), mappings[i])
+		return err
+	})
+	winner := -1
+	for i, err := range errs {
+		if err == nil {
+			require.Equal(t, -1, winner, "a second create won")
+			winner = i
+			continue
+		}
+		require.ErrorIs(t, err, identity.ErrExists)
+	}
+	require.NotEqual(t, -1, winner, "no create won")
+	for _, b := range handles {
+		got, err := b.Get(call(t), user)
+		require.NoError(t, err)
+		require.Equal(t, created[winner], got)
+		require.Equal(t, mappings[winner].AcsUserID, got.AcsUserID)
+	}
+}
+
+// together calls work n times at once and returns what each returned.
+func together(n int, work func(i int) error) []error {
+	errs := make([]error, n)
+	start := make(chan struct{})
+	var done sync.WaitGroup
+	for i := range n {
+		done.Go(func() {
+			<-start
+			errs[i] = work(i)
+		})
+	}
+	close(start)
+	done.Wait()
+	return errs
+}

@@ -1,0 +1,98 @@
+package acsidentity
+
+import (
+	"fmt"
+	"net/http"
+
+	"acsauth/internal/identity"
+	"acsauth/internal/localcloud/wire"
+)
+
+// apiError is a refusal as the service words it.
+type apiError struct {
+	status    int
+	code      string
+	message   string
+	target    string // the field at fault; empty for none
+	versioned bool   // from the versioned part of the service, which lists its versions
+	reason    string // for the log: the service itself gives none
+}
+
+// reasonHeader tells a developer what the real service leaves unsaid.
+const reasonHeader = "X-Local-Cloud-Reason"
+
+func (e *apiError) write(w http.ResponseWriter) {
+	detail := map[string]any{"code": e.code, "message": e.message}
+	if e.target != "" {
+		detail["target"] = e.target
+	}
+	if e.reason != "" {
+		w.Header().Set(reasonHeader, e.reason)
+	}
+	wire.WriteJSON(w, e.status, "application/json", map[string]any{"error": detail})
+}
+
+// denied is the one answer to every caller who is not let in.
+//
+// Assumed: the status. The text has been seen, without it.
+func denied(why error) *apiError {
+	return &apiError{status: http.StatusUnauthorized, code: "Denied", message: "Denied by the resource provider.", reason: why.Error()}
+}
+
+// unsupportedVersion has a text that has been seen.
+//
+// Assumed: its status and code, and both texts for a missing version.
+func unsupportedVersion(r *http.Request, version string) *apiError {
+	if version == "" {
+		return &apiError{status: http.StatusBadRequest, code: "ApiVersionUnspecified", message: "An API version is required, but was not specified."}
+	}
+	return &apiError{status: http.StatusBadRequest, code: "UnsupportedApiVersion",
+		message: fmt.Sprintf("The HTTP resource that matches the request URI 'https://%s%s' does not support the API version '%s'.",
+			r.Host, r.URL.EscapedPath(), version)}
+}
+
+func validation(target, message string) *apiError {
+	return &apiError{status: http.StatusBadRequest, code: "ValidationError", message: message, target: target}
+}
+
+func required(field string) *apiError {
+	return validation(field, fmt.Sprintf("%s: The %s field is required.", field, field))
+}
+
+// refused is a validation error that the operation itself finds, after the
+// fields as such have passed.
+func refused(target, message string) *apiError {
+	e := validation(target, message)
+	e.versioned = true
+	return e
+}
+
+// malformed is for a body that is not JSON of the right kind.
+//
+// Assumed.
+func malformed(why error) *apiError {
+	e := validation("", "The request body is malformed.")
+	e.reason = why.Error()
+	return e
+}
+
+// unknownIdentity is for an id that was never issued here, or is deleted.
+//
+// Assumed: no source tells what the real service answers.
+func unknownIdentity() *apiError {
+	return &apiError{status: http.StatusNotFound, code: "IdentityNotFound", message: "Identity not found.", versioned: true}
+}
+
+// invalidAccessToken is for an Entra token that can't be exchanged.
+func invalidAccessToken(why error) *apiError {
+	return &apiError{status: http.StatusUnauthorized, code: "InvalidAccessToken", message: "Provided access token is not valid.", reason: why.Error()}
+}
+
+// checkExpiry takes the minutes of a token's lifetime; nil for none given.
+func checkExpiry(minutes *int) *apiError {
+	lowest, highest := int(identity.MinExpiresIn.Minutes()), int(identity.MaxExpiresIn.Minutes())
+	if minutes == nil || *minutes >= lowest && *minutes <= highest {
+		return nil
+	}
+	return validation("ExpiresInMinutes", fmt.Sprintf("ExpiresInMinutes value %d is invalid. Value must be within the [%d, %d] interval.", *minutes, lowest, highest))
+}

@@ -1,0 +1,115 @@
+package acsidentity
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"acsauth/internal/localcloud/wire"
+)
+
+// maxBody is far above what any operation takes.
+const maxBody = 1 << 20
+
+// call is a request that has been let in.
+type call struct {
+	r       *http.Request
+	id      string // from the path
+	version string
+	body    []byte
+}
+
+// has reports whether the call's version is at least v.
+func (c call) has(v string) bool { return c.version >= v }
+
+// answer is what a call that succeeded is told.
+type answer struct {
+	status int
+	body   any // nil for none
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	started := time.Now()
+	method := r.Method
+	if method == http.MethodOptions {
+		method = r.Header.Get("Access-Control-Request-Method")
+	}
+	op, id, known := route(method, r.URL)
+	// Assumed: browsers may call what is called on a user's behalf, since the
+	// official client for that runs in them.
+	if op.byToken && wire.CORS(w, r, "POST, OPTIONS") {
+		return
+	}
+	if r.Method == http.MethodOptions {
+		op = operation{}
+	}
+	if op.name != "" {
+		s.calls.Add(op.name)
+	}
+	if s.fault.Handled(w, r) {
+		return
+	}
+	got, refusal := s.serve(w, r, op, id, known)
+
+	h := w.Header()
+	h.Set("MS-CV", strings.ReplaceAll(wire.NewGUID(), "-", "")[:22]+".0")
+	h.Set("X-Azure-Ref", "local-"+wire.NewGUID())
+	h.Set("X-Cache", "CONFIG_NOCACHE")
+	h.Set("Request-Context", "appId=")
+	h.Set("X-Processing-Time", strconv.FormatInt(time.Since(started).Milliseconds(), 10)+"ms")
+	if id := r.Header.Get("x-ms-client-request-id"); id != "" {
+		h.Set("x-ms-client-request-id", id)
+	}
+	if refusal == nil || refusal.versioned {
+		h.Set("api-supported-versions", strings.Join(op.versions(), ", "))
+	}
+	if refusal != nil {
+		s.log.LogAttrs(r.Context(), slog.LevelInfo, "acs refused a call", slog.String("operation", op.name),
+			slog.Int("status", refusal.status), slog.String("code", refusal.code), slog.String("reason", refusal.reason))
+		refusal.write(w)
+		return
+	}
+	s.log.LogAttrs(r.Context(), slog.LevelDebug, "acs call", slog.String("operation", op.name), slog.Int("status", got.status))
+	if s.faultAfter.Handled(w, r) {
+		return
+	}
+	if got.body == nil {
+		w.WriteHeader(got.status)
+		return
+	}
+	wire.WriteJSON(w, got.status, "application/json; charset=utf-8", got.body)
+}
+
+// serve lets the caller in and does the work.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, op operation, id string, known bool) (answer, *apiError) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		// Assumed.
+		return answer{}, &apiError{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLarge", message: "The request body is too large."}
+	} else if err != nil {
+		return answer{}, malformed(err)
+	}
+	// Assumed: an unknown path is told of before the caller is looked at.
+	if op.name == "" && known {
+		return answer{}, &apiError{status: http.StatusMethodNotAllowed, code: "MethodNotAllowed", message: "The method is not allowed here."}
+	} else if op.name == "" {
+		return answer{}, &apiError{status: http.StatusNotFound, code: "NotFound", message: "The resource does not exist."}
+	}
+	if !op.byToken {
+		if err := s.authenticate(r, body); err != nil {
+			return answer{}, denied(err)
+		}
+	}
+	// Assumed: the version is looked at after the caller.
+	version := r.URL.Query().Get("api-version")
+	if !slices.Contains(op.versions(), version) {
+		return answer{}, unsupportedVersion(r, version)
+	}
+	return op.run(s, call{r: r, id: id, version: version, body: body})
+}

@@ -1,0 +1,83 @@
+package entraid
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"acsauth/internal/localcloud/wire"
+)
+
+// stsError is a refusal as Entra words it. The numbers are those that Microsoft
+// lists at https://learn.microsoft.com/entra/identity-platform/reference-error-codes;
+// clients are told there to go by code, not by number or text.
+//
+// Assumed: which number and code go together, where that list leaves it open.
+type stsError struct {
+	status   int    // zero is 400
+	code     string // OAuth 2.0 error
+	suberror string
+	number   int // AADSTS number
+	message  string
+}
+
+func (e *stsError) Error() string {
+	return fmt.Sprintf("%s: AADSTS%d: %s", e.code, e.number, e.message)
+}
+
+func missing(parameter string) *stsError {
+	return &stsError{code: "invalid_request", number: 900144,
+		message: fmt.Sprintf("The request body must contain the following parameter: '%s'.", parameter)}
+}
+
+func invalidGrant(number int, message string) *stsError {
+	return &stsError{code: "invalid_grant", number: number, message: message}
+}
+
+// refuse answers with e as JSON.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *stsError) {
+	trace, correlation, at := s.traced(r)
+	body := map[string]any{
+		"error":             e.code,
+		"error_description": describe(e, trace, correlation, at),
+		"error_codes":       []int{e.number},
+		"timestamp":         at,
+		"trace_id":          trace,
+		"correlation_id":    correlation,
+		"error_uri":         fmt.Sprintf("%s/error?code=%d", s.baseURL, e.number),
+	}
+	if e.suberror != "" {
+		body["suberror"] = e.suberror
+	}
+	s.logRefusal(r, e, correlation)
+	h := w.Header()
+	h.Set("Cache-Control", "no-store, no-cache")
+	h.Set("Pragma", "no-cache")
+	h.Set("x-ms-request-id", trace)
+	status := e.status
+	if status == 0 {
+		status = http.StatusBadRequest
+	}
+	wire.WriteJSON(w, status, "application/json; charset=utf-8", body)
+}
+
+// traced returns the three values that every refusal of Entra carries.
+func (s *Server) traced(r *http.Request) (trace, correlation, at string) {
+	correlation = r.Header.Get("client-request-id")
+	if correlation == "" {
+		correlation = r.FormValue("client-request-id")
+	}
+	if correlation == "" {
+		correlation = wire.NewGUID()
+	}
+	return wire.NewGUID(), correlation, s.now().UTC().Format("2006-01-02 15:04:05Z")
+}
+
+func describe(e *stsError, trace, correlation, at string) string {
+	return fmt.Sprintf("AADSTS%d: %s Trace ID: %s Correlation ID: %s Timestamp: %s", e.number, e.message, trace, correlation, at)
+}
+
+func (s *Server) logRefusal(r *http.Request, e *stsError, correlation string) {
+	s.log.LogAttrs(r.Context(), slog.LevelInfo, "entra refused a request",
+		slog.String("error", e.Error()), slog.String("correlationId", correlation))
+}

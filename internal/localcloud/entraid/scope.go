@@ -1,0 +1,169 @@
+package entraid
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// What Microsoft's own resources are called, for those that this stand-in
+// issues tokens for.
+const (
+	// TeamsAppID is the resource "Azure Communication Services": the audience
+	// of a Teams user's token that ACS exchanges.
+	TeamsAppID = "1fd5118e-2576-4263-8130-9503064c837a"
+	// TeamsURI is before a Teams scope such as Teams.ManageCalls.
+	TeamsURI = "https://auth.msft.communication.azure.com"
+	// GraphAppID is Microsoft Graph.
+	GraphAppID = "00000003-0000-0000-c000-000000000000"
+	// GraphURI is before a Graph scope such as User.Read.
+	GraphURI = "https://graph.microsoft.com"
+	// ACSScope is what the ACS clients ask for when they call with an Entra
+	// app's token in place of the access key.
+	ACSScope = "https://communication.azure.com//.default"
+	// ACSAudience is the audience of such a token.
+	//
+	// Assumed: the resource as asked for, slash included, as version 1.0 tokens
+	// have it.
+	ACSAudience = "https://communication.azure.com/"
+)
+
+const dotDefault = ".default"
+
+func oidcScopes() []string { return []string{"openid", "profile", "email", "offline_access"} }
+
+// resource is an API that tokens are issued for.
+type resource struct {
+	appID   string
+	uris    []string // without a slash at the end
+	version int      // of its access tokens
+	useGUID bool     // version 1.0 tokens carry the app id as aud, whatever was asked for
+	scopes  []string
+}
+
+func builtinResources() []resource {
+	return []resource{
+		// Assumed: version 2.0, with the app id as audience.
+		{appID: TeamsAppID, uris: []string{TeamsURI, TeamsAppID}, version: 2,
+			scopes: []string{"Teams.ManageCalls", "Teams.ManageChats", "TeamsExtension.ManageCalls"}},
+		// Graph's tokens are of version 1.0, and nobody but Graph may read them.
+		{appID: GraphAppID, uris: []string{GraphURI, GraphAppID}, version: 1, useGUID: true,
+			scopes: []string{"User.Read", "User.ReadWrite", "openid", "profile", "email"}},
+		{appID: TeamsAppID, uris: []string{strings.TrimSuffix(ACSAudience, "/")}, version: 1},
+	}
+}
+
+func (s *Server) resource(uri string) (resource, bool) {
+	uri = strings.TrimSuffix(uri, "/")
+	all := builtinResources()
+	for _, c := range s.clients {
+		if len(c.Scopes) == 0 {
+			continue
+		}
+		uris := []string{c.ID, "api://" + c.ID}
+		if c.AppIDURI != "" {
+			uris = append(uris, strings.TrimSuffix(c.AppIDURI, "/"))
+		}
+		all = append(all, resource{appID: c.ID, uris: uris, version: c.AccessTokenVersion, scopes: c.Scopes})
+	}
+	for _, res := range all {
+		if slices.ContainsFunc(res.uris, func(u string) bool { return strings.EqualFold(u, uri) }) {
+			return res, true
+		}
+	}
+	return resource{}, false
+}
+
+// scopeSet is what a request asked for: one resource's scopes and OpenID ones.
+type scopeSet struct {
+	resource  resource
+	uri       string   // the resource, as the request names it
+	granted   []string // scopes of the resource, short: the scp claim
+	isDefault bool     // asked for .default
+	oidc      []string // openid, profile, email, offline_access where asked for
+	echo      []string // the scopes as the answer lists them
+}
+
+func (ss scopeSet) has(oidc string) bool { return slices.Contains(ss.oidc, oidc) }
+
+// audience is the aud claim of an access token.
+func (ss scopeSet) audience() string {
+	if ss.resource.version == 2 || ss.resource.useGUID {
+		return ss.resource.appID
+	}
+	return ss.uri
+}
+
+// parseScopes reads a list of scopes, of one resource at most. Without any the
+// token is for Graph, as at Entra.
+func (s *Server) parseScopes(scopes []string) (scopeSet, *stsError) {
+	var ss scopeSet
+	for _, scope := range scopes {
+		if slices.Contains(oidcScopes(), scope) {
+			ss.oidc = append(ss.oidc, scope)
+			ss.echo = append(ss.echo, scope)
+			continue
+		}
+		res, uri, permission, err := s.parseScope(scope)
+		if err != nil {
+			return scopeSet{}, err
+		}
+		if ss.uri != "" && ss.resource.appID != res.appID {
+			return scopeSet{}, &stsError{code: "invalid_scope", number: 28000,
+				message: "Provided value for the input parameter scope isn't valid because it contains more than one resource."}
+		}
+		if ss.uri == "" {
+			ss.resource, ss.uri = res, uri
+		}
+		ss.echo = append(ss.echo, scope)
+		if permission == dotDefault {
+			ss.isDefault = true
+			for _, name := range res.scopes {
+				ss.grant(name)
+				ss.echo = append(ss.echo, uri+"/"+name)
+			}
+			continue
+		}
+		ss.grant(permission)
+	}
+	if ss.uri == "" {
+		ss.uri = GraphURI
+		ss.resource, _ = s.resource(GraphURI)
+		for _, name := range ss.oidc {
+			if name != "offline_access" {
+				ss.grant(name)
+			}
+		}
+	}
+	return ss, nil
+}
+
+func (ss *scopeSet) grant(permission string) {
+	if !slices.Contains(ss.granted, permission) {
+		ss.granted = append(ss.granted, permission)
+	}
+}
+
+// parseScope splits "api://<id>/access_as_user" and its like at the last slash.
+// A bare name is a scope of Graph.
+func (s *Server) parseScope(scope string) (res resource, uri, permission string, _ *stsError) {
+	uri, permission = GraphURI, scope
+	if i := strings.LastIndexByte(scope, '/'); i >= 0 {
+		uri, permission = scope[:i], scope[i+1:]
+	}
+	res, ok := s.resource(uri)
+	if !ok {
+		return resource{}, "", "", &stsError{code: "invalid_resource", number: 500011,
+			message: fmt.Sprintf("The resource principal named %s was not found in the tenant.", uri)}
+	}
+	if permission == dotDefault {
+		return res, uri, permission, nil
+	}
+	for _, name := range res.scopes {
+		if strings.EqualFold(name, permission) {
+			return res, uri, name, nil
+		}
+	}
+	return resource{}, "", "", &stsError{code: "invalid_scope", number: 650053,
+		message: fmt.Sprintf("The client asked for scope '%s' that doesn't exist on the resource '%s'.", permission, uri)}
+}

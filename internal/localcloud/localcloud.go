@@ -1,0 +1,189 @@
+// Package localcloud runs stand-ins for Microsoft Entra ID and Azure
+// Communication Services on this machine, so that the service can be tried and
+// tested without Azure. Start with Start.
+//
+// FOR DEVELOPMENT ONLY. It listens on loopback alone; all keys are made at
+// random at each start and all state is in memory; anyone who reaches it can
+// sign in as any user. The service itself contains none of it and is told of it
+// by its settings alone.
+package localcloud
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"acsauth/internal/localcloud/acsidentity"
+	"acsauth/internal/localcloud/entraid"
+	"acsauth/internal/secret"
+)
+
+// The sample app registrations.
+const (
+	APIClientID = "5f0d8c1a-7e42-4b6d-9a35-2c81e0b7d946" // this service's API
+	SPAClientID = "9b3e6a70-1c58-4d2f-8e07-64fa5d1b2c93" // a browser client of it
+	APIScope    = "api://" + APIClientID + "/access_as_user"
+	// RedirectURI is registered for the browser client with any port.
+	RedirectURI = "http://localhost"
+)
+
+// Options say where to keep files and what to tell. The zero value of a port is
+// a free one.
+type Options struct {
+	Dir       string // for the CA's certificate; required
+	EntraPort int
+	ACSPort   int
+	Log       *slog.Logger // nil discards
+}
+
+// Cloud is the running stand-ins.
+type Cloud struct {
+	Entra *entraid.Server
+	ACS   *acsidentity.Server
+
+	EntraURL string // https://localhost:<port>
+	ACSURL   string
+	// CACertFile is the certificate, in PEM, that clients have to trust.
+	CACertFile string
+
+	connection secret.String
+	roots      *x509.CertPool
+	servers    []*http.Server
+}
+
+// Start listens and serves until Close.
+func Start(o Options) (*Cloud, error) {
+	ca, err := newAuthority()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cloud{CACertFile: filepath.Join(o.Dir, "local-ca.pem"), roots: ca.pool()}
+	if err := os.WriteFile(c.CACertFile, ca.pem(), 0o600); err != nil {
+		return nil, err
+	}
+	tlsConfig, err := ca.serverConfig()
+	if err != nil {
+		return nil, err
+	}
+	entra, entraURL, err := listen("Entra ID", o.EntraPort)
+	if err != nil {
+		return nil, err
+	}
+	acs, acsURL, err := listen("ACS", o.ACSPort)
+	if err != nil {
+		return nil, errors.Join(err, entra.Close())
+	}
+	c.EntraURL, c.ACSURL = entraURL, acsURL
+	if err := c.open(o.Log); err != nil {
+		return nil, errors.Join(err, entra.Close(), acs.Close())
+	}
+	c.serve(tls.NewListener(entra, tlsConfig), c.Entra)
+	c.serve(tls.NewListener(acs, tlsConfig), c.ACS)
+	return c, nil
+}
+
+func listen(name string, port int) (net.Listener, string, error) {
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return nil, "", fmt.Errorf("the stand-in for %s can't listen: %w", name, err)
+	}
+	return l, fmt.Sprintf("https://localhost:%d", l.Addr().(*net.TCPAddr).Port), nil
+}
+
+func (c *Cloud) open(log *slog.Logger) (err error) {
+	c.Entra, err = entraid.New(entraid.Config{
+		BaseURL: c.EntraURL,
+		Log:     log,
+		Clients: []entraid.Client{
+			{ID: APIClientID, Name: "acsauth API", Scopes: []string{"access_as_user"}},
+			{ID: SPAClientID, Name: "Sample client", RedirectURIs: []string{RedirectURI}},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	c.ACS, err = acsidentity.New(acsidentity.Config{
+		Log: log,
+		VerifyBearer: func(raw string) error {
+			_, err := c.Entra.Verify(raw, entraid.ACSAudience)
+			return err
+		},
+		CheckTeamsToken: c.checkTeamsToken,
+	})
+	if err != nil {
+		return err
+	}
+	c.connection = c.ACS.ConnectionString(c.ACSURL)
+	return nil
+}
+
+// checkTeamsToken is what ACS does with a Teams user's token: Entra ID's
+// signature, and a user with a Teams licence.
+func (c *Cloud) checkTeamsToken(raw string) (acsidentity.TeamsClaims, error) {
+	claims, err := c.Entra.Verify(raw, entraid.TeamsAppID)
+	if err != nil {
+		return acsidentity.TeamsClaims{}, err
+	}
+	user, ok := c.Entra.User(claims.TenantID, claims.ObjectID)
+	if !ok || !user.Teams {
+		return acsidentity.TeamsClaims{}, errors.New("the user has no Teams licence")
+	}
+	return acsidentity.TeamsClaims{AppID: claims.ClientID, OID: claims.ObjectID, TID: claims.TenantID,
+		Scopes: claims.Scopes, ExpiresAt: claims.ExpiresAt}, nil
+}
+
+func (c *Cloud) serve(l net.Listener, h http.Handler) {
+	server := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          log.New(io.Discard, "", 0), // clients that do not trust the CA
+	}
+	c.servers = append(c.servers, server)
+	go func() { _ = server.Serve(l) }()
+}
+
+// Close ends the stand-ins at once.
+func (c *Cloud) Close() {
+	for _, s := range c.servers {
+		_ = s.Close()
+	}
+}
+
+// Settings returns the app settings, in the form of os.Environ, that point the
+// service at the stand-ins. They hold a secret: the stand-in's access key.
+func (c *Cloud) Settings() []string {
+	return []string{
+		"ENTRA_TENANT_ID=" + entraid.SampleTenantID,
+		"ENTRA_CLIENT_ID=" + APIClientID,
+		"ENTRA_AUTHORITY_HOST=" + c.EntraURL,
+		"ACS_CONNECTION_STRING=" + c.connection.Reveal(),
+		"SSL_CERT_FILE=" + c.CACertFile,
+	}
+}
+
+// Secrets returns what must appear in no log.
+func (c *Cloud) Secrets() []string {
+	_, key, _ := strings.Cut(c.connection.Reveal(), "accesskey=")
+	return []string{c.connection.Reveal(), key}
+}
+
+// Client returns an HTTP client that trusts the stand-ins. It follows no
+// redirects.
+func (c *Cloud) Client() *http.Client {
+	return &http.Client{
+		Timeout:       30 * time.Second,
+		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}

@@ -1,0 +1,191 @@
+// Package tables keeps identity mappings, and notes of erasures not yet done, in
+// Azure Table Storage or in Azure Cosmos DB for Table: the same protocol, the
+// same rows.
+//
+// Start with Open. The rows of one table, which is made when it is first needed:
+//
+//	PartitionKey         RowKey                     properties
+//	<tenant>:<object>    <ACS resource's host>      AcsUserId, CreatedAt, Erasing, Schema
+//	erasures             <host>|<ACS user id>       User, Reason, RecordedAt, Schema
+//
+// One partition a user, so that the service's bound of 2,000 operations a second
+// and partition concerns nobody; tenant first, so that a tenant is one range.
+// No row has a name or an e-mail address in it.
+//
+// What makes "one user, one identity" hold is the service's own insert, which
+// refuses a second row with the same keys, and If-Match on every change.
+// Transactions are not used: they hide which of their parts failed. Caching,
+// and what to do after a conflict, are identity.Service's; reading settings and
+// making credentials are the caller's.
+package tables
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
+
+	"acsauth/internal/identity"
+)
+
+// tryTimeout bounds one try of a request. A read takes milliseconds; whoever
+// waits longer waits for a connection that is dead.
+const tryTimeout = 4 * time.Second
+
+// schema is the number in each row's property Schema. Rows with a greater one
+// are refused: they come from a later version that knows what it changed.
+const schema = 1
+
+var (
+	tableName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{2,62}$`)
+	hostName  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
+)
+
+// maxResource leaves 134 bytes of a key to the ACS user id.
+const maxResource = 120
+
+// Options say where the table is. Either Connection is set, or Endpoint and
+// Credential.
+type Options struct {
+	Connection Connection
+	Endpoint   string                 // https://contoso.table.core.windows.net
+	Credential azcore.TokenCredential // needs the role Storage Table Data Contributor
+
+	Table    string // a letter, then 2 to 62 letters and digits
+	Resource string // host name of the ACS resource, in any case: an identity is valid in one resource
+	// Transport makes the requests. It must not follow redirects, which would
+	// carry a signature along. Nil means one made for the purpose.
+	Transport policy.Transporter
+}
+
+// Store implements identity.Store and identity.Erasures. Its methods may be
+// called from many goroutines, and many Stores may use one table. Each call
+// makes up to four tries of 4 s and obeys its context's deadline; those that a
+// lost answer makes the client repeat end as the interfaces say.
+type Store struct {
+	table    *aztables.Client
+	host     string // for errors
+	resource string
+}
+
+var (
+	_ identity.Store    = (*Store)(nil)
+	_ identity.Erasures = (*Store)(nil)
+)
+
+// Open returns a Store. It makes no call: Ping tells whether the service
+// answers. An error holds no secret.
+func Open(o Options) (*Store, error) {
+	if !tableName.MatchString(o.Table) {
+		return nil, errors.New("table name is not a letter followed by 2 to 62 letters and digits")
+	}
+	resource := strings.ToLower(o.Resource)
+	if len(resource) > maxResource || !hostName.MatchString(resource) {
+		return nil, fmt.Errorf("ACS resource is not a host name of at most %d characters", maxResource)
+	}
+	service, endpoint, err := newService(o)
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return nil, errors.New("table endpoint is not a URL")
+	}
+	return &Store{service.NewClient(o.Table), u.Host, resource}, nil
+}
+
+func newService(o Options) (service *aztables.ServiceClient, endpoint string, err error) {
+	byToken := o.Endpoint != "" || o.Credential != nil
+	if byToken == (o.Connection.Endpoint != "") {
+		return nil, "", errors.New("either a connection or an endpoint with a credential is needed")
+	}
+	if !byToken {
+		o.Endpoint = o.Connection.Endpoint
+	}
+	if endpoint, err = checkEndpoint(o.Endpoint); err != nil {
+		return nil, "", fmt.Errorf("table endpoint %w", err)
+	}
+	options := clientOptions(o, endpoint)
+	switch c := o.Connection; {
+	case byToken && o.Credential == nil:
+		return nil, "", errors.New("table endpoint needs a credential")
+	case byToken && !strings.HasPrefix(endpoint, "https:"):
+		return nil, "", errors.New("table endpoint must be https: tokens are sent to it")
+	case byToken:
+		service, err = aztables.NewServiceClient(endpoint, credential{o.Credential}, options)
+	case !c.AccountKey.Empty():
+		key, keyErr := aztables.NewSharedKeyCredential(c.AccountName, c.AccountKey.Reveal())
+		if keyErr != nil {
+			return nil, "", errors.New("account key is not base64")
+		}
+		service, err = aztables.NewServiceClientWithSharedKey(endpoint, key, options)
+	case !c.SAS.Empty():
+		query, queryErr := url.ParseQuery(c.SAS.Reveal())
+		if queryErr != nil {
+			return nil, "", errors.New("shared access signature is not a query")
+		}
+		service, err = aztables.NewServiceClientWithNoCredential(endpoint+"/?"+query.Encode(), options)
+	default:
+		return nil, "", errors.New("connection has neither a key nor a shared access signature")
+	}
+	if err != nil {
+		return nil, "", errors.New("table client could not be made") // its error may quote the endpoint
+	}
+	return service, endpoint, nil
+}
+
+func clientOptions(o Options, endpoint string) *aztables.ClientOptions {
+	transport := o.Transport
+	if transport == nil {
+		transport = newHTTPClient()
+	}
+	return &aztables.ClientOptions{ClientOptions: policy.ClientOptions{
+		Cloud: cloudOf(endpoint),
+		// The client's own back-off adds up to 8 s for a service that is down.
+		Retry: policy.RetryOptions{
+			MaxRetries:    3,
+			RetryDelay:    50 * time.Millisecond,
+			MaxRetryDelay: 500 * time.Millisecond,
+			TryTimeout:    tryTimeout,
+		},
+		Telemetry: policy.TelemetryOptions{ApplicationID: "acsauth"},
+		Transport: marking{transport},
+	}}
+}
+
+// cloudOf picks the audience of tokens for Cosmos DB. Storage has one for all
+// clouds.
+func cloudOf(endpoint string) cloud.Configuration {
+	u, err := url.Parse(endpoint)
+	switch {
+	case err == nil && strings.HasSuffix(u.Hostname(), ".azure.us"):
+		return cloud.AzureGovernment
+	case err == nil && strings.HasSuffix(u.Hostname(), ".azure.cn"):
+		return cloud.AzureChina
+	}
+	return cloud.AzurePublic
+}
+
+func newHTTPClient() *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
+			TLSHandshakeTimeout: 3 * time.Second,
+			ForceAttemptHTTP2:   true,
+			MaxIdleConns:        64,
+			MaxIdleConnsPerHost: 64, // there is one host
+			IdleConnTimeout:     90 * time.Second,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}

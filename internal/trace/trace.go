@@ -1,0 +1,76 @@
+// Package trace carries a W3C trace context (https://www.w3.org/TR/trace-context/)
+// from an incoming request to the requests made because of it. It makes no
+// spans of its own and exports nothing: the log lines and the upstreams' records
+// find each other by the trace id.
+package trace
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+	"regexp"
+)
+
+// Context is a position in a trace.
+type Context struct {
+	TraceID string // 32 lower-case hexadecimal digits
+	SpanID  string // 16
+	flags   string // 2
+	state   string // tracestate, handed on as it came
+}
+
+// Only version 00 is read; a later version begins in the same way.
+var traceparent = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$`)
+
+const (
+	noTrace  = "00000000000000000000000000000000"
+	noSpan   = "0000000000000000"
+	maxState = 512
+)
+
+// FromRequest continues the trace of a request, or begins one where it has none
+// or one that is malformed. The span id is new in any case.
+func FromRequest(r *http.Request) Context {
+	c := Context{SpanID: randomHex(8), flags: "00"}
+	if values := r.Header["Traceparent"]; len(values) == 1 {
+		m := traceparent.FindStringSubmatch(values[0])
+		if m != nil && m[1] != "ff" && (m[1] != "00" || m[5] == "") && m[2] != noTrace && m[3] != noSpan {
+			c.TraceID, c.flags = m[2], m[4]
+			if state := r.Header.Get("Tracestate"); len(state) <= maxState {
+				c.state = state
+			}
+			return c
+		}
+	}
+	c.TraceID = randomHex(16)
+	return c
+}
+
+func randomHex(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+type contextKey struct{}
+
+// With returns a context that Transport finds c in.
+func With(ctx context.Context, c Context) context.Context {
+	return context.WithValue(ctx, contextKey{}, c)
+}
+
+// Transport adds the trace of a request's context to the request.
+type Transport struct{ Next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if c, ok := r.Context().Value(contextKey{}).(Context); ok {
+		r = r.Clone(r.Context()) // a RoundTripper may not change its request
+		r.Header.Set("Traceparent", "00-"+c.TraceID+"-"+c.SpanID+"-"+c.flags)
+		if c.state != "" {
+			r.Header.Set("Tracestate", c.state)
+		}
+	}
+	return t.Next.RoundTrip(r)
+}

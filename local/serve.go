@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"acsauth/internal/localcloud"
+	"acsauth/internal/localcloud/entraid"
+	"acsauth/internal/localcloud/funchost"
+)
+
+// serve runs everything until ctx ends or the host gives up.
+func serve(ctx context.Context, o options, out io.Writer) error {
+	printf(out, "Building the handler …\n")
+	s, err := startStack(ctx, o, func(r funchost.Record) { printf(out, "%s\n", r.Text) })
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	defer s.stop()
+	if err := s.printWelcome(ctx, out); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		printf(out, "\nStopped.\n")
+		return nil
+	case <-s.host.Done():
+		return fmt.Errorf("the host gave up: %w", s.host.Err())
+	}
+}
+
+func (s *stack) printWelcome(ctx context.Context, out io.Writer) error {
+	alice := entraid.SampleUsers()[0]
+	token, err := signIn(ctx, s.cloud, alice, localcloud.APIScope)
+	if err != nil {
+		return fmt.Errorf("the sample user could not be signed in: %w", err)
+	}
+	printf(out, `
+acsauth is running offline. NOT FOR PRODUCTION: anyone on this machine can sign
+in as any sample user, and all keys are new at each start.
+
+  the service            %s/api
+  its contract           %s/api/openapi.yaml
+  Entra ID stand-in      %s/%s/v2.0
+  ACS stand-in           %s
+  CA to trust for both   %s
+
+%s is signed in; this token is good for about an hour. Try:
+
+curl -s -X POST %s/api/getToken -H "Authorization: Bearer %s"
+
+Ctrl-C stops everything. The handler's log follows, a line a request.
+
+`, s.URL, s.URL, s.cloud.EntraURL, entraid.SampleTenantID, s.cloud.ACSURL, s.cloud.CACertFile, alice.Name, s.URL, token)
+	return nil
+}
