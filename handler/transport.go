@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -38,9 +40,30 @@ func newClient(certFile string) (*http.Client, error) {
 		MaxResponseHeaderBytes: 64 << 10,
 	}
 	return &http.Client{
-		Transport:     trace.Transport{Next: transport},
+		Transport:     trace.Transport{Next: ownBody{transport}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
+}
+
+// ownBody gives each try of a request a body of its own. azcore rewinds the body
+// for the next try while the transport may still be sending the last one, which
+// was answered early. Bodies are small here.
+type ownBody struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t ownBody) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return t.next.RoundTrip(r)
+	}
+	b, err := io.ReadAll(r.Body)
+	_ = r.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(b))
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
+	return t.next.RoundTrip(r)
 }
 
 // extraRoots gives SSL_CERT_FILE the meaning it has on Linux, where crypto/x509

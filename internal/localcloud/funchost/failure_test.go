@@ -3,6 +3,7 @@ package funchost
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"testing"
 	"time"
@@ -93,6 +94,29 @@ func TestTheFrontEndGivesUpWith502(t *testing.T) {
 	defer res.Body.Close()
 	_, err = io.ReadAll(res.Body)
 	assert.ErrorIs(t, err, io.ErrUnexpectedEOF, "a broken answer is passed on as such")
+}
+
+func TestAResponseIsTakenAwayOnlyBeforeItBegins(t *testing.T) {
+	real := httptest.NewRecorder()
+	w := newCutoffWriter(real)
+	_, err := io.WriteString(w, "begun")
+	require.NoError(t, err)
+	assert.False(t, w.cut())
+	_, err = io.WriteString(w, ", and done")
+	require.NoError(t, err)
+	assert.Equal(t, "begun, and done", real.Body.String())
+
+	real = httptest.NewRecorder()
+	w = newCutoffWriter(real)
+	w.Header().Set("X-Late", "1")
+	assert.True(t, w.cut())
+	w.WriteHeader(http.StatusTeapot)
+	_, err = io.WriteString(w, "late")
+	assert.Error(t, err)
+	assert.Error(t, http.NewResponseController(w).Flush())
+	assert.Empty(t, real.Header())
+	assert.Empty(t, real.Body.String())
+	assert.Equal(t, http.StatusOK, real.Code, "nothing written")
 }
 
 func TestPingsDisturbNothing(t *testing.T) {

@@ -100,7 +100,7 @@ func (inv *invocation) serve(w http.ResponseWriter) {
 		panic(http.ErrAbortHandler)
 	case errors.As(err, &tooLarge):
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
-	case h.ctx.Err() != nil:
+	case errors.Is(err, errNotRunning), errors.Is(err, context.Canceled): // by Stop
 		notRunning(w)
 	default:
 		w.WriteHeader(http.StatusInternalServerError)

@@ -44,14 +44,18 @@ func handlerMain() {
 		exit(arg)
 	case "wait": // for a file
 		await(arg)
-	case "garbage", "hold":
+	case "garbage", "reset", "hold":
 		l, err := net.Listen("tcp", addr)
 		check(err)
 		for {
 			c, err := l.Accept()
 			check(err)
-			if start == "garbage" {
+			switch start {
+			case "garbage":
 				_, _ = io.WriteString(c, "no HTTP at all\r\n\r\n")
+				_ = c.Close()
+			case "reset":
+				_ = c.(*net.TCPConn).SetLinger(0)
 				_ = c.Close()
 			}
 		}
@@ -135,7 +139,6 @@ func handle(w http.ResponseWriter, r *http.Request) {
 		}
 		fmt.Println("finished")
 	case "half":
-		w.Header().Set("Content-Length", "100")
 		_, _ = io.WriteString(w, "half")
 		_ = http.NewResponseController(w).Flush()
 		os.Exit(1)

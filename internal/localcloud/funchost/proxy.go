@@ -40,14 +40,12 @@ func (inv *invocation) proxy(ctx context.Context, w http.ResponseWriter) error {
 	defer idle.timer.Stop()
 
 	var failure error
-	var answered bool
 	p := &httputil.ReverseProxy{
 		Rewrite:       inv.rewrite,
 		Transport:     &retryTransport{next: h.transport, idle: idle},
 		FlushInterval: -1,
 		ErrorLog:      log.New(io.Discard, "", 0), // failures are in the host's own log
 		ModifyResponse: func(res *http.Response) error {
-			answered = true
 			for _, name := range unproxied {
 				res.Header.Del(name)
 			}
@@ -71,9 +69,6 @@ func (inv *invocation) proxy(ctx context.Context, w http.ResponseWriter) error {
 	}
 	if in.Context().Err() != nil {
 		return fmt.Errorf("%w: %w", errCallerGone, in.Context().Err())
-	}
-	if answered {
-		failure = abortError{failure}
 	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(failure, cause) {
 		return fmt.Errorf("%w: %w", failure, cause)

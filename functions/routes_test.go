@@ -1,0 +1,68 @@
+package functions
+
+import (
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func folder(files map[string]string) fstest.MapFS {
+	fs := fstest.MapFS{}
+	for name, content := range files {
+		fs[name] = &fstest.MapFile{Data: []byte(content)}
+	}
+	return fs
+}
+
+func httpFunction(route string) string {
+	return `{"bindings":[{"type":"httpTrigger","name":"req","route":"` + route + `"},{"type":"http","direction":"out","name":"res"}]}`
+}
+
+const (
+	oneFunction = `{"version":"2.0"}`
+	noPrefix    = `{"version":"2.0","extensions":{"http":{"routePrefix":""}}}`
+)
+
+func TestPathsFollowTheAppFolder(t *testing.T) {
+	two := []function{{name: "a"}, {name: "b"}}
+	for _, row := range []struct {
+		name  string
+		files map[string]string
+		want  []string
+		err   string
+	}{
+		{"default prefix", map[string]string{"host.json": oneFunction, "a/function.json": httpFunction("x/y"), "b/function.json": `{"bindings":[{"type":"httpTrigger"}]}`},
+			[]string{"/api/x/y", "/api/b"}, ""},
+		{"no prefix", map[string]string{"host.json": noPrefix, "a/function.json": httpFunction("A"), "b/function.json": httpFunction("/B/")},
+			[]string{"/a", "/b"}, ""},
+		{"a folder too many", map[string]string{"host.json": oneFunction, "a/function.json": httpFunction("a"), "b/function.json": httpFunction("b"), "c/function.json": httpFunction("c")},
+			nil, "folder c has a function.json but there is no function"},
+		{"a folder too few", map[string]string{"host.json": oneFunction, "a/function.json": httpFunction("a")}, nil, "function b has no folder"},
+		{"one route for two", map[string]string{"host.json": oneFunction, "a/function.json": httpFunction("x"), "b/function.json": httpFunction("X")}, nil, "same route"},
+		{"no trigger", map[string]string{"host.json": oneFunction, "a/function.json": `{"bindings":[]}`}, nil, "a/function.json: has no httpTrigger"},
+		{"no host.json", nil, nil, "host.json"},
+		{"another version", map[string]string{"host.json": `{}`}, nil, "want 2.0"},
+		{"broken host.json", map[string]string{"host.json": `{`}, nil, "host.json"},
+		{"broken function.json", map[string]string{"host.json": oneFunction, "a/function.json": `[]`}, nil, "a/function.json"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			table, err := ReadRouteTable(folder(row.files))
+			var paths map[string]function
+			if err == nil {
+				paths, err = table.bind(two)
+			}
+			if row.err != "" {
+				require.ErrorContains(t, err, row.err)
+				return
+			}
+			require.NoError(t, err)
+			var got []string
+			for path := range paths {
+				got = append(got, path)
+			}
+			assert.ElementsMatch(t, row.want, got)
+		})
+	}
+}

@@ -1,0 +1,180 @@
+// Package azurite runs Microsoft's storage emulator for tests: a real table
+// service on loopback, ended with the test.
+//
+// Start with Start. Azurite is an npm package; see install.go for where it comes
+// from. It is no forecast of Azure: it has one thread, never throttles, and
+// believes any bearer token of the right shape.
+package azurite
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The account that every Azurite has. The key is printed in its documentation:
+// https://learn.microsoft.com/azure/storage/common/storage-connect-azurite
+const (
+	Account = "devstoreaccount1"
+	Key     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+
+const (
+	startTimeout = 60 * time.Second
+	stopTimeout  = 6 * time.Second
+	attempts     = 3 // another process may take the free port first
+)
+
+// Options say how to run it. The zero value is http, in memory.
+type Options struct {
+	// CertFile and KeyFile, both in PEM, make it speak https and accept bearer
+	// tokens beside the key. Of a token it checks the times, the audience and
+	// that the issuer begins with https://sts.windows.net/: not the signature.
+	CertFile, KeyFile string
+	// Dir keeps the data; without it they are kept in memory.
+	Dir string
+}
+
+// Instance is a running Azurite.
+type Instance struct {
+	Endpoint         string // "http://127.0.0.1:<port>/devstoreaccount1", or https
+	ConnectionString string // with Account, Key and Endpoint
+}
+
+// Start runs Azurite until t ends. That costs about a second: start it in a test
+// that holds the others as subtests, and use a table of its own in each. Without
+// Node.js and npm it skips the test, or fails it where CI=true.
+func Start(t testing.TB, o Options) Instance {
+	t.Helper()
+	command := find(t)
+	var err error
+	for range attempts {
+		var instance Instance
+		if instance, err = start(t, command, o); err == nil {
+			return instance
+		}
+	}
+	t.Fatalf("start Azurite: %v", err)
+	return Instance{}
+}
+
+func start(t testing.TB, command []string, o Options) (Instance, error) {
+	port, err := freePort()
+	if err != nil {
+		return Instance{}, err
+	}
+	args := append(command[1:len(command):len(command)],
+		"--silent", "--disableTelemetry", "--tableHost", "127.0.0.1", "--tablePort", strconv.Itoa(port))
+	if o.Dir != "" {
+		args = append(args, "--location", o.Dir)
+	} else {
+		args = append(args, "--inMemoryPersistence")
+	}
+	scheme := "http"
+	if o.CertFile != "" {
+		scheme = "https"
+		args = append(args, "--oauth", "basic", "--cert", o.CertFile, "--key", o.KeyFile)
+	}
+	cmd := exec.Command(command[0], args...)
+	cmd.Dir = t.TempDir() // it writes where it stands
+	cmd.SysProcAttr = endWithParent()
+	output := &watch{text: []byte("successfully started"), seen: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = output, output
+
+	exited, err := run(cmd)
+	if err != nil {
+		return Instance{}, err
+	}
+	timeout := time.NewTimer(startTimeout)
+	defer timeout.Stop()
+	select {
+	case <-output.seen:
+	case err := <-exited:
+		return Instance{}, fmt.Errorf("it ended before it was ready: %w: %s", err, output)
+	case <-timeout.C:
+		stop(cmd, exited)
+		return Instance{}, fmt.Errorf("not ready within %v: %s", startTimeout, output)
+	}
+	t.Cleanup(func() { stop(cmd, exited) })
+
+	endpoint := fmt.Sprintf("%s://127.0.0.1:%d/%s", scheme, port, Account)
+	return Instance{
+		Endpoint: endpoint,
+		ConnectionString: fmt.Sprintf("DefaultEndpointsProtocol=%s;AccountName=%s;AccountKey=%s;TableEndpoint=%s;",
+			scheme, Account, Key, endpoint),
+	}, nil
+}
+
+// run starts cmd from a thread that lives as long as it: on Linux the end of the
+// thread that started it, not of the process, would be taken for the parent's.
+func run(cmd *exec.Cmd) (exited <-chan error, err error) {
+	started, ended := make(chan error, 1), make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			ended <- cmd.Wait()
+		}
+	}()
+	return ended, <-started
+}
+
+// stop asks with an interrupt, the one signal on which Azurite writes its data.
+func stop(cmd *exec.Cmd, exited <-chan error) {
+	timeout := time.NewTimer(stopTimeout)
+	defer timeout.Stop()
+	if cmd.Process.Signal(os.Interrupt) == nil {
+		select {
+		case <-exited:
+			return
+		case <-timeout.C:
+		}
+	}
+	_ = cmd.Process.Kill() // no interrupts on Windows
+	<-exited
+}
+
+// freePort asks the system, because Azurite does not tell which port it took.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// watch keeps what is written to it and closes seen when a text is among it.
+type watch struct {
+	mu   sync.Mutex
+	all  []byte
+	text []byte
+	seen chan struct{}
+	done bool
+}
+
+func (w *watch) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = append(w.all, p...)
+	if !w.done && bytes.Contains(w.all, w.text) {
+		w.done = true
+		close(w.seen)
+	}
+	return len(p), nil
+}
+
+func (w *watch) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return string(w.all)
+}
