@@ -1,6 +1,7 @@
 package tables
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -115,10 +116,21 @@ func retryAfter(resp *http.Response) time.Duration {
 }
 
 // marking wraps the transport's errors, those of reading a body among them, so
-// that fail can tell them from an answer that makes no sense.
+// that fail can tell them from an answer that makes no sense. It also gives each
+// try a body of its own: net/http may still read one after it has returned, and
+// the client would rewind that same one for the next try.
 type marking struct{ next policy.Transporter }
 
 func (m marking) Do(req *http.Request) (*http.Response, error) {
+	if req.Body != nil {
+		data, err := io.ReadAll(req.Body)
+		if err != nil {
+			return nil, &transportError{err}
+		}
+		req = req.WithContext(req.Context())
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
+		req.Body, _ = req.GetBody()
+	}
 	resp, err := m.next.Do(req)
 	if err != nil {
 		return nil, &transportError{err}

@@ -1,0 +1,226 @@
+package identity_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"acsauth/internal/bolt"
+	"acsauth/internal/identity"
+	"acsauth/internal/secret"
+)
+
+var errDown = identity.Errorf(identity.CodeUpstreamUnavailable, "down")
+
+// faults decides what happens to each call of a part: nothing, failure before
+// the work is done, or failure after.
+type faults struct {
+	mu   sync.Mutex
+	next func(operation string) fault
+}
+
+type fault int
+
+const (
+	fine fault = iota
+	before
+	after
+)
+
+func (f *faults) set(next func(string) fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.next = next
+}
+
+// only fails one operation.
+func only(operation string, what fault) func(string) fault {
+	return func(op string) fault {
+		if op == operation {
+			return what
+		}
+		return fine
+	}
+}
+
+// around runs work with the fault that is due.
+func (f *faults) around(operation string, work func() error) error {
+	f.mu.Lock()
+	what := fine
+	if f.next != nil {
+		what = f.next(operation)
+	}
+	f.mu.Unlock()
+	if what == before {
+		return errDown
+	}
+	err := work()
+	if what == after {
+		return errDown
+	}
+	return err
+}
+
+// issuer is ACS as far as the domain knows it.
+type issuer struct {
+	faults
+	lock       sync.Mutex
+	made       int
+	identities map[string]bool
+	lost       []string // made, and the answer never came
+}
+
+func (i *issuer) CreateIdentity(context.Context) (id string, err error) {
+	err = i.around("create", func() error {
+		i.lock.Lock()
+		defer i.lock.Unlock()
+		i.made++
+		id = fmt.Sprintf("8:acs:resource_%d", i.made)
+		i.identities[id] = true
+		return nil
+	})
+	if err != nil && id != "" {
+		i.lock.Lock()
+		defer i.lock.Unlock()
+		i.lost = append(i.lost, id)
+		return "", fmt.Errorf("%w: %w", identity.ErrOutcomeUnknown, err)
+	}
+	return id, err
+}
+
+func (i *issuer) known(id string) error {
+	i.lock.Lock()
+	defer i.lock.Unlock()
+	if !i.identities[id] {
+		return identity.ErrUnknownIdentity
+	}
+	return nil
+}
+
+func (i *issuer) IssueToken(_ context.Context, id string, _ identity.TokenRequest) (t identity.Token, err error) {
+	err = i.around("issue", func() error { return i.known(id) })
+	return identity.Token{Value: secret.New("token of " + id)}, err
+}
+
+func (i *issuer) RevokeTokens(_ context.Context, id string) error {
+	return i.around("revoke", func() error { return i.known(id) })
+}
+
+func (i *issuer) DeleteIdentity(_ context.Context, id string) error {
+	return i.around("delete", func() error {
+		i.lock.Lock()
+		defer i.lock.Unlock()
+		delete(i.identities, id)
+		return nil
+	})
+}
+
+func (i *issuer) ExchangeTeamsToken(context.Context, identity.TeamsExchange) (identity.Token, error) {
+	return identity.Token{}, errors.New("not part of these tests")
+}
+
+func (i *issuer) forget(id string) {
+	i.lock.Lock()
+	defer i.lock.Unlock()
+	delete(i.identities, id)
+}
+
+func (i *issuer) list() []string {
+	i.lock.Lock()
+	defer i.lock.Unlock()
+	var ids []string
+	for id := range i.identities {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// store is the real one with faults around it.
+type store struct {
+	faults
+	*bolt.Store
+}
+
+func (s *store) Get(ctx context.Context, u identity.User) (m identity.Mapping, err error) {
+	err = s.around("get", func() (err error) { m, err = s.Store.Get(ctx, u); return err })
+	return m, err
+}
+
+func (s *store) Create(ctx context.Context, m identity.Mapping) (created identity.Mapping, err error) {
+	err = s.around("insert", func() (err error) { created, err = s.Store.Create(ctx, m); return err })
+	return created, err
+}
+
+func (s *store) MarkErasing(ctx context.Context, m identity.Mapping) (marked identity.Mapping, err error) {
+	err = s.around("mark", func() (err error) { marked, err = s.Store.MarkErasing(ctx, m); return err })
+	return marked, err
+}
+
+func (s *store) Delete(ctx context.Context, m identity.Mapping) error {
+	return s.around("remove", func() error { return s.Store.Delete(ctx, m) })
+}
+
+func (s *store) Record(ctx context.Context, e identity.Erasure) error {
+	return s.around("record", func() error { return s.Store.Record(ctx, e) })
+}
+
+func (s *store) Clear(ctx context.Context, e identity.Erasure) error {
+	return s.around("clear", func() error { return s.Store.Clear(ctx, e) })
+}
+
+// world is a service on an issuer and a store that can be disturbed.
+type world struct {
+	*testing.T
+	*identity.Service
+	issuer *issuer
+	store  *store
+	log    *strings.Builder
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	b, err := bolt.Open(filepath.Join(t.TempDir(), "test.db"), "resource.communication.azure.com")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	w := &world{T: t, issuer: &issuer{identities: map[string]bool{}}, store: &store{Store: b}, log: &strings.Builder{}}
+	w.restart()
+	return w
+}
+
+// restart is what a crash leaves: the same store and ACS, nothing in memory.
+func (w *world) restart() {
+	w.Service = identity.NewService(w.store, w.store, w.issuer, slog.New(slog.NewTextHandler(&syncWriter{b: w.log}, nil)), time.Now)
+}
+
+type syncWriter struct {
+	mu sync.Mutex
+	b  *strings.Builder
+}
+
+func (s *syncWriter) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func user(n int) identity.User {
+	return identity.User{TenantID: "11111111-1111-4111-8111-111111111111", ObjectID: fmt.Sprintf("22222222-2222-4222-8222-%012d", n)}
+}
+
+var chat = identity.TokenRequest{Scopes: []string{"chat"}, ExpiresIn: identity.MinExpiresIn}
+
+func atOnce(n int, work func(i int)) {
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { work(i) })
+	}
+	wg.Wait()
+}
