@@ -2,6 +2,7 @@ package functions
 
 import (
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -72,5 +73,25 @@ func TestEveryFolderSendsAllMethodsToTheHandler(t *testing.T) {
 		assert.Contains(t, string(b), `"authLevel": "anonymous"`, name)
 		assert.Equal(t, 1, strings.Count(string(b), "httpTrigger"), name)
 	}
-	assert.True(t, slices.ContainsFunc(all(), func(f function) bool { return f.name == "openapi" }))
+}
+
+func TestOnlyTheAppFolderGoesToAzure(t *testing.T) {
+	git := func(args ...string) []string {
+		cmd := exec.Command("git", append([]string{"-C", ".."}, args...)...)
+		out, err := cmd.Output()
+		require.NoError(t, err)
+		return strings.Fields(string(out))
+	}
+	ignored := git("ls-files", "--cached", "--ignored", "--exclude-from=.funcignore")
+	var published []string
+	for _, file := range git("ls-files") {
+		if !slices.Contains(ignored, file) {
+			published = append(published, file)
+		}
+	}
+	want := []string{"host.json"}
+	for _, f := range all() {
+		want = append(want, f.name+"/function.json")
+	}
+	assert.ElementsMatch(t, want, published)
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -190,8 +189,8 @@ func (s *service) close() {
 }
 
 // appFolder is where host.json and the function folders are: where the Functions
-// host says, beside the program, in the working directory, or else the copy in
-// the program. from names it for the log.
+// host says, above the program's folder bin, in the working directory, or else
+// the copy in the program. from names it for the log.
 func appFolder(environ []string) (folder fs.FS, from string) {
 	for _, pair := range environ {
 		if root, ok := strings.CutPrefix(pair, "FUNCTIONS_APP_ROOT_PATH="); ok && root != "" {
@@ -200,13 +199,11 @@ func appFolder(environ []string) (folder fs.FS, from string) {
 	}
 	var candidates []string
 	if exe, err := os.Executable(); err == nil {
-		candidates = append(candidates, filepath.Dir(exe))
+		candidates = append(candidates, filepath.Dir(filepath.Dir(exe)))
 	}
 	for _, dir := range append(candidates, ".") {
 		if _, err := os.Stat(filepath.Join(dir, "host.json")); err == nil {
 			return os.DirFS(dir), dir
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			continue
 		}
 	}
 	return acsauth.AppFolder, "the program itself"

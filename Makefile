@@ -1,0 +1,18 @@
+.PHONY: help demo local test lint build bench
+
+help:     ## show this
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: *##/ \t/'
+demo:     ## walk once through everything, offline
+	go run ./local demo
+local:    ## run everything offline, on http://localhost:7071
+	go run ./local
+test:     ## run all tests
+	go test -race ./...
+lint:     ## gofmt, vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+build:    ## build the handler for Azure Functions on Linux, into ./bin
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -ldflags="-s -w" -o bin/handler ./handler
+bench:    ## time the hot paths
+	go test -run '^$$' -bench . -benchmem ./...

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The demo is the test: each of its steps checks what it claims.
+func TestTheDemo(t *testing.T) {
+	var out, errs bytes.Buffer
+	require.Equal(t, 0, run(t.Context(), []string{"demo"}, &out, &errs), "%s\n%s", &out, &errs)
+	assert.Regexp(t, `All 12 steps done in`, out.String())
+	assert.Empty(t, errs.String())
+}
+
+func TestTheDemoFailsWithAReasonWhenTheStoreDoes(t *testing.T) {
+	t.Setenv("IDENTITY_STORE", "tables")
+	t.Setenv("TABLES_CONNECTION_STRING", "AccountName=acc;AccountKey=c2VjcmV0;TableEndpoint=http://127.0.0.1:1/acc")
+	var out, errs bytes.Buffer
+	assert.Equal(t, 1, run(t.Context(), []string{"demo"}, &out, &errs))
+	assert.Contains(t, errs.String(), "demo failed at getUser: GET getUser answered 503 upstream_unavailable")
+	assert.Contains(t, errs.String(), "connection refused", "the handler's own words")
+	assert.NotContains(t, out.String(), "All 12 steps")
+}
+
+func TestTheDemoFailsWithAReasonWhenTheHandlerDoesNotStart(t *testing.T) {
+	t.Setenv("LOCAL_STORE_PATH", filepath.Join("/dev/null", "store.db"))
+	var out, errs bytes.Buffer
+	assert.Equal(t, 1, run(t.Context(), []string{"demo"}, &out, &errs))
+	assert.Contains(t, errs.String(), "the handler did not start")
+	assert.Contains(t, errs.String(), "identity store", "the handler's own words")
+}
+
+func TestSettingsForRealResourcesNeverReachTheHandler(t *testing.T) {
+	t.Setenv("ACS_CONNECTION_STRING", "endpoint=https://real.communication.azure.com/;accesskey=cmVhbA==")
+	t.Setenv("AzureWebJobsStorage", "DefaultEndpointsProtocol=https;AccountName=real;AccountKey=cmVhbA==")
+	t.Setenv("ENTRA_TENANT_ID", "11111111-1111-4111-8111-111111111111")
+	var out, errs bytes.Buffer
+	require.Equal(t, 0, run(t.Context(), []string{"demo"}, &out, &errs), errs.String())
+}
+
+func TestWrongArguments(t *testing.T) {
+	var out, errs bytes.Buffer
+	assert.Equal(t, 2, run(t.Context(), []string{"serve"}, &out, &errs))
+	assert.Contains(t, errs.String(), "usage:")
+	assert.Equal(t, 2, run(t.Context(), []string{"-nothing"}, &out, &errs))
+}
+
+// lines is an io.Writer that hands out what is written line by line.
+func lines(t *testing.T) (io.Writer, <-chan string) {
+	t.Helper()
+	r, w := io.Pipe()
+	found := make(chan string, 1000)
+	go func() {
+		defer close(found)
+		for s := bufio.NewScanner(r); s.Scan(); {
+			found <- s.Text()
+		}
+	}()
+	t.Cleanup(func() { _ = w.Close() })
+	return w, found
+}
+
+var curlLine = regexp.MustCompile(`^curl -s -X POST (\S+) -H "Authorization: (Bearer \S+)"$`)
+
+func TestThePrintedCurlWorksTwiceAndTheStopIsClean(t *testing.T) {
+	out, printed := lines(t)
+	var errs bytes.Buffer
+	ctx, cancel := context.WithCancel(t.Context())
+	exit := make(chan int, 1)
+	go func() { exit <- run(ctx, []string{"-port", "0"}, out, &errs) }()
+	var curl []string
+	timeout := time.After(time.Minute)
+	for curl == nil {
+		select {
+		case line := <-printed:
+			curl = curlLine.FindStringSubmatch(line)
+		case <-timeout:
+			require.FailNow(t, "no curl was printed")
+		}
+	}
+	var drained sync.WaitGroup
+	drained.Go(func() {
+		for range printed {
+		}
+	})
+	for range 2 {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, curl[1], nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", curl[2])
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		_ = resp.Body.Close()
+		assert.Equal(t, 200, resp.StatusCode, string(body))
+		assert.Contains(t, string(body), `"communicationUserId":"8:acs:`)
+	}
+	cancel()
+	assert.Equal(t, 0, <-exit)
+	assert.Empty(t, errs.String())
+}
+
+func TestABusyPortSaysWhatToDo(t *testing.T) {
+	s, err := startStack(t.Context(), options{}, nil)
+	require.NoError(t, err)
+	defer s.stop()
+	var out, errs bytes.Buffer
+	assert.Equal(t, 1, run(t.Context(), []string{"-port", s.URL[strings.LastIndex(s.URL, ":")+1:]}, &out, &errs))
+	assert.Contains(t, errs.String(), "choose another port with -port")
+}
+
+func TestTheLocalCloudStaysOutOfTheRelease(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "acsauth/local").Output()
+	require.NoError(t, err)
+	assert.Contains(t, string(out), "acsauth/internal/localcloud\n")
+	assert.NotContains(t, string(out), "acsauth/functions\n", "the handler is a process of its own")
+}
