@@ -215,16 +215,3 @@ func TestTheProgramHoldsNoneOfTheStandIns(t *testing.T) {
 		assert.NotEqual(t, "testing", p)
 	}
 }
-
-func TestExtraRoots(t *testing.T) {
-	pool, err := extraRoots("linux", cloud.CACertFile)
-	assert.NoError(t, err)
-	assert.Nil(t, pool, "crypto/x509 reads the variable itself")
-	pool, err = extraRoots("windows", cloud.CACertFile)
-	assert.NoError(t, err)
-	assert.NotNil(t, pool)
-	_, err = extraRoots("darwin", filepath.Join(t.TempDir(), "missing"))
-	assert.ErrorContains(t, err, "SSL_CERT_FILE")
-	_, err = extraRoots("darwin", "program_test.go")
-	assert.ErrorContains(t, err, "holds no certificate")
-}

@@ -29,6 +29,7 @@ import (
 	"acsauth/internal/identity"
 	"acsauth/internal/secret"
 	"acsauth/internal/tables"
+	"acsauth/internal/upstream"
 )
 
 const warmTimeout = 10 * time.Second
@@ -51,7 +52,7 @@ type service struct {
 
 // open makes the parts and no network call.
 func open(cfg config.Config, log *slog.Logger) (*service, error) {
-	client, err := newClient(os.Getenv("SSL_CERT_FILE"))
+	client, err := upstream.NewClient(os.Getenv("SSL_CERT_FILE"))
 	if err != nil {
 		return nil, err
 	}

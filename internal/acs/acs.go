@@ -35,6 +35,7 @@ import (
 
 	"acsauth/internal/identity"
 	"acsauth/internal/secret"
+	"acsauth/internal/upstream"
 )
 
 // DefaultAPIVersion is the newest stable version of the API.
@@ -42,9 +43,6 @@ const DefaultAPIVersion = "2026-09-23"
 
 // tokenScope is what the managed identity asks for. The two slashes are right.
 const tokenScope = "https://communication.azure.com//.default"
-
-// maxAnswer bounds the body of an answer; a real one is under 4 KiB.
-const maxAnswer = 1 << 20
 
 // Options says which ACS resource to use and how to sign in to it: with
 // AccessKey or with Credential.
@@ -93,7 +91,7 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("acs: want a transport")
 	}
 	clientOptions := &policy.ClientOptions{
-		Transport: boundedTransport{o.Transport},
+		Transport: upstream.Guard{Next: o.Transport},
 		Retry:     retryOptions(),
 		Telemetry: policy.TelemetryOptions{ApplicationID: "acsauth"},
 	}

@@ -4,11 +4,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"strings"
 
 	"acsauth/internal/secret"
+	"acsauth/internal/upstream"
 )
 
 // ParseEndpoint checks the address of an ACS resource,
@@ -19,7 +19,7 @@ func ParseEndpoint(s string) (string, error) {
 	switch {
 	case err != nil || u.Hostname() == "":
 		return "", errors.New("endpoint is not a URL like https://<name>.communication.azure.com")
-	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+	case u.Scheme != "https" && (u.Scheme != "http" || !upstream.IsLoopback(u.Hostname())):
 		return "", errors.New("endpoint must begin with https://")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
 		return "", errors.New("endpoint must end after the host name")
@@ -29,11 +29,6 @@ func ParseEndpoint(s string) (string, error) {
 		host = strings.TrimSuffix(host, ":443")
 	}
 	return u.Scheme + "://" + host, nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // ParseConnectionString takes "endpoint=https://<name>.communication.azure.com/;accesskey=<base64>",

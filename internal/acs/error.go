@@ -7,11 +7,11 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
 	"acsauth/internal/identity"
+	"acsauth/internal/upstream"
 )
 
 // Error is a refusal by ACS.
@@ -53,7 +53,7 @@ func refusal(op operation, resp *http.Response, body []byte) error {
 	}
 	switch {
 	case worthRepeating(resp, nil) || resp.StatusCode > 500:
-		return unavailable(e, retryAfter(resp.Header, time.Now()))
+		return unavailable(e, upstream.RetryAfter(resp.Header))
 	case op.onIdentity && e.Status == http.StatusNotFound:
 		return fmt.Errorf("%w: %w", identity.ErrUnknownIdentity, e)
 	case op.exchanges:
@@ -129,22 +129,4 @@ func unavailable(cause error, retryAfter time.Duration) *identity.Error {
 
 func unexpected(cause error) *identity.Error {
 	return identity.Errorf(identity.CodeUpstreamRejected, "The communication service gave an unexpected answer.").Because(cause)
-}
-
-// retryAfter reads the three forms that Azure services use: seconds or a date,
-// and two headers in milliseconds.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	for _, name := range []string{"retry-after-ms", "x-ms-retry-after-ms"} {
-		if ms, err := strconv.Atoi(h.Get(name)); err == nil && ms > 0 {
-			return time.Duration(ms) * time.Millisecond
-		}
-	}
-	v := h.Get("Retry-After")
-	if s, err := strconv.Atoi(v); err == nil && s > 0 {
-		return time.Duration(s) * time.Second
-	}
-	if t, err := http.ParseTime(v); err == nil && t.After(now) {
-		return t.Sub(now)
-	}
-	return 0
 }

@@ -18,6 +18,7 @@ import (
 
 	"acsauth/internal/identity"
 	"acsauth/internal/secret"
+	"acsauth/internal/upstream"
 )
 
 const testID = "8:acs:11111111-2222-3333-4444-555555555555_00000015-0d1b-4b1e-71bf-a43a0d00f3ab"
@@ -31,7 +32,7 @@ func newTestClient(t *testing.T, h http.HandlerFunc) *Client {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
-	srv.Client().CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	srv.Client().CheckRedirect = upstream.NoRedirects
 	c, err := New(Options{Endpoint: srv.URL, AccessKey: secret.New("c2VjcmV0LWtleQ=="), Transport: srv.Client()})
 	require.NoError(t, err)
 	return c
@@ -100,7 +101,7 @@ func TestFaults(t *testing.T) {
 		{"an empty token", issue, status(200, "", "", `{"token":"","expiresOn":"2026-11-23T15:00:00Z"}`), nil, 1, identity.CodeUpstreamRejected, nil, nil, 0},
 		{"a token twice in one answer", issue, status(200, "", "", `{"token":"a","token":"b","expiresOn":"2026-11-23T15:00:00Z"}`), nil, 1, identity.CodeUpstreamRejected, nil, nil, 0},
 		{"an endless answer", issue, func(w http.ResponseWriter, _ *http.Request) {
-			for range 3 * maxAnswer / 1024 {
+			for range upstream.MaxAnswer / 512 {
 				if _, err := w.Write([]byte(strings.Repeat(" ", 1024))); err != nil {
 					return
 				}

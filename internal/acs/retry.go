@@ -2,7 +2,6 @@ package acs
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -80,19 +79,3 @@ type notSentError struct{ err error }
 
 func (e *notSentError) Error() string { return "not sent: " + e.err.Error() }
 func (e *notSentError) Unwrap() error { return e.err }
-
-// boundedTransport cuts off answers that are longer than maxAnswer.
-type boundedTransport struct{ next policy.Transporter }
-
-// Do implements policy.Transporter.
-func (t boundedTransport) Do(r *http.Request) (*http.Response, error) {
-	resp, err := t.next.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	resp.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
-	return resp, nil
-}

@@ -43,22 +43,21 @@ func (s *Store) Record(ctx context.Context, e identity.Erasure) error {
 // List implements identity.Erasures. A note that can't be read fails the whole
 // list: nobody would see it skipped.
 func (s *Store) List(ctx context.Context, limit int) (notes []identity.Erasure, err error) {
+	var unreadable []error
 	err = s.view(ctx, func(tx *bbolt.Tx) error {
 		prefix := s.erasureKey("")
 		cursor := tx.Bucket(erasuresBucket).Cursor()
 		for k, v := cursor.Seek(prefix); bytes.HasPrefix(k, prefix) && len(notes) < limit; k, v = cursor.Next() {
 			note, err := s.readNote(string(k[len(prefix):]), v)
 			if err != nil {
-				return err
+				unreadable = append(unreadable, err)
+				continue
 			}
 			notes = append(notes, note)
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return notes, nil
+	return notes, errors.Join(append(unreadable, err)...)
 }
 
 // Clear implements identity.Erasures.

@@ -2,13 +2,13 @@ package config
 
 import (
 	"log/slog"
-	"net"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
 	"acsauth/internal/identity"
+	"acsauth/internal/upstream"
 )
 
 // Fault is what is wrong with one setting. Problem continues its name to a
@@ -149,7 +149,7 @@ func (r *reader) origin(name, fallback string) string {
 		return fallback
 	}
 	u, err := url.Parse(v)
-	if err != nil || !isOrigin(v) || u.Scheme == "http" && !isLoopback(u.Hostname()) {
+	if err != nil || !isOrigin(v) || u.Scheme == "http" && !upstream.IsLoopback(u.Hostname()) {
 		r.fault(name, "is not an address such as "+fallback)
 	}
 	return v
@@ -158,11 +158,6 @@ func (r *reader) origin(name, fallback string) string {
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && s == u.Scheme+"://"+u.Host
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // unknown returns the variables that begin like settings and are none.

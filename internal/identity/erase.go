@@ -87,10 +87,7 @@ func unavailableUnlessCoded(err error) error {
 // it finished. It may run in many processes at once. One that fails is logged
 // and does not stop the others; the error is for the list itself.
 func (s *Service) Sweep(ctx context.Context, limit int) (done int, err error) {
-	notes, err := s.erasures.List(ctx, limit)
-	if err != nil {
-		return 0, err
-	}
+	notes, listErr := s.erasures.List(ctx, limit)
 	for _, note := range notes {
 		if err := s.sweep(ctx, note); err != nil {
 			s.log.LogAttrs(ctx, slog.LevelWarn, "a noted erasure could not be finished",
@@ -99,7 +96,7 @@ func (s *Service) Sweep(ctx context.Context, limit int) (done int, err error) {
 		}
 		done++
 	}
-	return done, nil
+	return done, listErr
 }
 
 func (s *Service) sweep(ctx context.Context, note Erasure) error {

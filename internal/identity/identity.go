@@ -142,7 +142,8 @@ type Erasure struct {
 type Erasures interface {
 	// Record notes e; to record the same ACS identity again replaces the note.
 	Record(ctx context.Context, e Erasure) error
-	// List returns at most limit notes, in no particular order.
+	// List returns at most limit notes, in no particular order. A note that
+	// can't be read is an error beside those that can.
 	List(ctx context.Context, limit int) ([]Erasure, error)
 	// Clear removes the note for e's ACS identity; without one it does nothing.
 	Clear(ctx context.Context, e Erasure) error

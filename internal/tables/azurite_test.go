@@ -19,6 +19,7 @@ import (
 	"acsauth/internal/azurite"
 	"acsauth/internal/identity"
 	"acsauth/internal/identity/storetest"
+	"acsauth/internal/upstream"
 )
 
 // Names of tests make poor table names.
@@ -46,6 +47,11 @@ func someErasure(t *testing.T) identity.Erasure {
 
 func mustOpen(t *testing.T, o Options) *Store {
 	t.Helper()
+	if o.Transport == nil {
+		client, err := upstream.NewClient("")
+		require.NoError(t, err)
+		o.Transport = client
+	}
 	s, err := Open(o)
 	require.NoError(t, err)
 	return s

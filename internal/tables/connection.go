@@ -148,7 +148,7 @@ func credentials(values map[string]string) (key, sas secret.String, err error) {
 
 func connectionEndpoint(values map[string]string) (string, error) {
 	if endpoint, ok := values["TableEndpoint"]; ok {
-		endpoint, err := checkEndpoint(endpoint)
+		endpoint, err := ParseEndpoint(endpoint)
 		if err != nil {
 			return "", fmt.Errorf("TableEndpoint %w", err)
 		}
@@ -167,7 +167,7 @@ func connectionEndpoint(values map[string]string) (string, error) {
 	if !endpointSuffix.MatchString(suffix) {
 		return "", errors.New("EndpointSuffix is not a domain name")
 	}
-	endpoint, err := checkEndpoint(protocol + "://" + values["AccountName"] + ".table." + suffix)
+	endpoint, err := ParseEndpoint(protocol + "://" + values["AccountName"] + ".table." + suffix)
 	if err != nil {
 		return "", fmt.Errorf("DefaultEndpointsProtocol with EndpointSuffix gives an address that %w", err)
 	}

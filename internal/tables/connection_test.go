@@ -5,12 +5,15 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"acsauth/internal/upstream"
 )
 
 const (
@@ -56,7 +59,7 @@ func TestConnectionStrings(t *testing.T) {
 			assert.Equal(t, c.key, got.AccountKey.Reveal())
 			assert.Equal(t, c.sas, got.SAS.Reveal())
 			assertHides(t, fmt.Sprintf("%v %+v %#v", got, got, got))
-			_, err = Open(Options{Connection: got, Table: "identities", Resource: "contoso.example"})
+			_, err = Open(Options{Connection: got, Table: "identities", Resource: "contoso.example", Transport: http.DefaultClient})
 			assert.NoError(t, err, "what is read can be opened")
 		})
 	}
@@ -139,13 +142,13 @@ func FuzzParseConnectionString(f *testing.F) {
 			u, err := url.Parse(c.Endpoint)
 			require.NoError(t, err)
 			assert.NotEmpty(t, u.Hostname())
-			assert.True(t, u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()), "endpoint %q", c.Endpoint)
+			assert.True(t, u.Scheme == "https" || u.Scheme == "http" && upstream.IsLoopback(u.Hostname()), "endpoint %q", c.Endpoint)
 			assert.False(t, strings.ContainsAny(c.Endpoint, "?#@") || strings.HasSuffix(c.Endpoint, "/"), "endpoint %q", c.Endpoint)
 			assert.NotEqual(t, c.AccountKey.Empty(), c.SAS.Empty(), "a key or a signature")
 			if !strings.Contains(before, key) {
 				assert.NotContains(t, fmt.Sprintf("%+v %#v", c.AccountKey, c.SAS), key)
 			}
-			_, err = Open(Options{Connection: c, Table: "identities", Resource: "contoso.example"})
+			_, err = Open(Options{Connection: c, Table: "identities", Resource: "contoso.example", Transport: http.DefaultClient})
 			assert.NoError(t, err)
 		}
 	})

@@ -2,15 +2,18 @@ package tables
 
 import (
 	"errors"
-	"net/netip"
 	"net/url"
 	"strings"
+
+	"acsauth/internal/upstream"
 )
 
-// checkEndpoint returns raw in the form that requests are built on: lower-case
-// host, no slash at the end. Its errors continue the name of the setting and
-// hold no part of raw, which may have a signature in it.
-func checkEndpoint(raw string) (string, error) {
+// ParseEndpoint checks the address of a table service, such as
+// https://contoso.table.core.windows.net, and returns it in the form that
+// requests are built on: lower-case host, no slash at the end. Its errors
+// continue the name of a setting and hold no part of raw, which may have a
+// signature in it.
+func ParseEndpoint(raw string) (string, error) {
 	if strings.ContainsAny(raw, "?#") {
 		return "", errors.New("has a query or a fragment")
 	}
@@ -26,18 +29,11 @@ func checkEndpoint(raw string) (string, error) {
 	case "http":
 		// Mappings, and with a signature the credential too, would travel in
 		// clear text.
-		if !isLoopback(u.Hostname()) {
+		if !upstream.IsLoopback(u.Hostname()) {
 			return "", errors.New("must be https: http is for loopback hosts alone")
 		}
 	default:
 		return "", errors.New("must be https")
 	}
 	return strings.ToLower(u.Scheme+"://"+u.Host) + strings.TrimRight(u.EscapedPath(), "/"), nil
-}
-
-func isLoopback(host string) bool {
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return addr.Unmap().IsLoopback()
-	}
-	return strings.EqualFold(host, "localhost")
 }

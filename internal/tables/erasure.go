@@ -71,6 +71,7 @@ func (s *Store) List(ctx context.Context, limit int) ([]identity.Erasure, error)
 	top := int32(min(limit, maxPage))
 	pager := s.table.NewListEntitiesPager(&aztables.ListEntitiesOptions{Filter: &filter, Top: &top})
 	var notes []identity.Erasure
+	var unreadable []error
 	for pager.More() && len(notes) < limit {
 		page, err := pager.NextPage(ctx)
 		if isMissing(err) {
@@ -82,12 +83,13 @@ func (s *Store) List(ctx context.Context, limit int) ([]identity.Erasure, error)
 		for _, row := range page.Entities[:min(len(page.Entities), limit-len(notes))] {
 			note, err := s.readNote(row)
 			if err != nil {
-				return nil, err
+				unreadable = append(unreadable, err)
+				continue
 			}
 			notes = append(notes, note)
 		}
 	}
-	return notes, nil
+	return notes, errors.Join(unreadable...)
 }
 
 // Clear implements identity.Erasures.

@@ -1,7 +1,6 @@
 package tables
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -11,14 +10,13 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
 	"acsauth/internal/identity"
+	"acsauth/internal/upstream"
 )
 
 func unavailable(cause error) *identity.Error {
@@ -66,7 +64,9 @@ func (s *Store) answered(op string, answer *azcore.ResponseError) error {
 	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests, status >= 500,
 		hasCode(answer, http.StatusConflict, aztables.TableBeingDeleted): // which takes it some 40 s
 		e := unavailable(s.refusal(op, answer))
-		e.RetryAfter = retryAfter(answer.RawResponse)
+		if answer.RawResponse != nil {
+			e.RetryAfter = upstream.RetryAfter(answer.RawResponse.Header)
+		}
 		return e
 	default:
 		return rejected(s.refusal(op, answer))
@@ -96,41 +96,11 @@ func hasCode(err error, status int, codes ...aztables.TableErrorCode) bool {
 		slices.Contains(codes, aztables.TableErrorCode(answer.ErrorCode))
 }
 
-// retryAfter takes seconds or a date, and Cosmos DB's milliseconds. A date counts
-// from the answer's own, so that no clock here is asked.
-func retryAfter(resp *http.Response) time.Duration {
-	if resp == nil {
-		return 0
-	}
-	var d time.Duration
-	if ms, err := strconv.Atoi(resp.Header.Get("x-ms-retry-after-ms")); err == nil {
-		d = time.Duration(ms) * time.Millisecond
-	} else if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
-		d = time.Duration(seconds) * time.Second
-	} else if at, err := http.ParseTime(resp.Header.Get("Retry-After")); err == nil {
-		if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-			d = at.Sub(date)
-		}
-	}
-	return min(max(d, 0), time.Hour)
-}
-
 // marking wraps the transport's errors, those of reading a body among them, so
-// that fail can tell them from an answer that makes no sense. It also gives each
-// try a body of its own: net/http may still read one after it has returned, and
-// the client would rewind that same one for the next try.
+// that fail can tell them from an answer that makes no sense.
 type marking struct{ next policy.Transporter }
 
 func (m marking) Do(req *http.Request) (*http.Response, error) {
-	if req.Body != nil {
-		data, err := io.ReadAll(req.Body)
-		if err != nil {
-			return nil, &transportError{err}
-		}
-		req = req.WithContext(req.Context())
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
-		req.Body, _ = req.GetBody()
-	}
 	resp, err := m.next.Do(req)
 	if err != nil {
 		return nil, &transportError{err}

@@ -301,11 +301,12 @@ func TestOptionsAreChecked(t *testing.T) {
 		{"a signature in the endpoint", Options{Endpoint: endpoint + "/?" + testSAS, Credential: &fakeCredential{}, Table: "identities", Resource: "a.example"}, "has a query"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			c.o.Transport = noCalls{t}
 			_, err := Open(c.o)
 			require.ErrorContains(t, err, c.wantErr)
 			assertHides(t, err.Error())
 		})
 	}
-	_, err = Open(Options{Endpoint: endpoint, Credential: &fakeCredential{}, Table: "identities", Resource: "Localhost:8443"})
+	_, err = Open(Options{Endpoint: endpoint, Credential: &fakeCredential{}, Table: "identities", Resource: "Localhost:8443", Transport: noCalls{t}})
 	assert.NoError(t, err)
 }

@@ -22,8 +22,6 @@ package tables
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -35,6 +33,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
 	"acsauth/internal/identity"
+	"acsauth/internal/upstream"
 )
 
 // tryTimeout bounds one try of a request. A read takes milliseconds; whoever
@@ -62,8 +61,8 @@ type Options struct {
 
 	Table    string // a letter, then 2 to 62 letters and digits
 	Resource string // host name of the ACS resource, in any case: an identity is valid in one resource
-	// Transport makes the requests. It must not follow redirects, which would
-	// carry a signature along. Nil means one made for the purpose.
+	// Transport makes the requests; required. It must not follow redirects,
+	// which would carry a signature along.
 	Transport policy.Transporter
 }
 
@@ -85,8 +84,11 @@ var (
 // Open returns a Store. It makes no call: Ping tells whether the service
 // answers. An error holds no secret.
 func Open(o Options) (*Store, error) {
-	if !tableName.MatchString(o.Table) {
-		return nil, errors.New("table name is not a letter followed by 2 to 62 letters and digits")
+	if err := CheckName(o.Table); err != nil {
+		return nil, fmt.Errorf("table name %w", err)
+	}
+	if o.Transport == nil {
+		return nil, errors.New("table client needs a transport")
 	}
 	resource := strings.ToLower(o.Resource)
 	if len(resource) > maxResource || !hostName.MatchString(resource) {
@@ -103,6 +105,14 @@ func Open(o Options) (*Store, error) {
 	return &Store{service.NewClient(o.Table), u.Host, resource}, nil
 }
 
+// CheckName checks the name of a table. Its error continues the name of a setting.
+func CheckName(name string) error {
+	if !tableName.MatchString(name) {
+		return errors.New("is not a letter followed by 2 to 62 letters and digits")
+	}
+	return nil
+}
+
 func newService(o Options) (service *aztables.ServiceClient, endpoint string, err error) {
 	byToken := o.Endpoint != "" || o.Credential != nil
 	if byToken == (o.Connection.Endpoint != "") {
@@ -111,7 +121,7 @@ func newService(o Options) (service *aztables.ServiceClient, endpoint string, er
 	if !byToken {
 		o.Endpoint = o.Connection.Endpoint
 	}
-	if endpoint, err = checkEndpoint(o.Endpoint); err != nil {
+	if endpoint, err = ParseEndpoint(o.Endpoint); err != nil {
 		return nil, "", fmt.Errorf("table endpoint %w", err)
 	}
 	options := clientOptions(o, endpoint)
@@ -144,10 +154,6 @@ func newService(o Options) (service *aztables.ServiceClient, endpoint string, er
 }
 
 func clientOptions(o Options, endpoint string) *aztables.ClientOptions {
-	transport := o.Transport
-	if transport == nil {
-		transport = newHTTPClient()
-	}
 	return &aztables.ClientOptions{ClientOptions: policy.ClientOptions{
 		Cloud: cloudOf(endpoint),
 		// The client's own back-off adds up to 8 s for a service that is down.
@@ -158,7 +164,7 @@ func clientOptions(o Options, endpoint string) *aztables.ClientOptions {
 			TryTimeout:    tryTimeout,
 		},
 		Telemetry: policy.TelemetryOptions{ApplicationID: "acsauth"},
-		Transport: marking{transport},
+		Transport: upstream.Guard{Next: marking{o.Transport}},
 	}}
 }
 
@@ -173,19 +179,4 @@ func cloudOf(endpoint string) cloud.Configuration {
 		return cloud.AzureChina
 	}
 	return cloud.AzurePublic
-}
-
-func newHTTPClient() *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
-			TLSHandshakeTimeout: 3 * time.Second,
-			ForceAttemptHTTP2:   true,
-			MaxIdleConns:        64,
-			MaxIdleConnsPerHost: 64, // there is one host
-			IdleConnTimeout:     90 * time.Second,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 }

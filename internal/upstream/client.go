@@ -1,4 +1,4 @@
-package main
+package upstream
 
 import (
 	"bytes"
@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
 	"acsauth/internal/trace"
 )
 
@@ -19,10 +21,10 @@ import (
 // way at once; the default of two would close and dial all the time.
 const maxIdlePerHost = 128
 
-// newClient returns the one client for all upstreams. It follows no redirects:
+// NewClient returns the one client for all upstreams. It follows no redirects:
 // none of them has a reason to send one, and the next host has no right to a
-// token. Deadlines come with the requests.
-func newClient(certFile string) (*http.Client, error) {
+// token. Deadlines come with the requests. certFile is the setting SSL_CERT_FILE.
+func NewClient(certFile string) (*http.Client, error) {
 	roots, err := extraRoots(runtime.GOOS, certFile)
 	if err != nil {
 		return nil, err
@@ -39,31 +41,41 @@ func newClient(certFile string) (*http.Client, error) {
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
-	return &http.Client{
-		Transport:     trace.Transport{Next: ownBody{transport}},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
+	return &http.Client{Transport: trace.Transport{Next: transport}, CheckRedirect: NoRedirects}, nil
 }
 
-// ownBody gives each try of a request a body of its own. azcore rewinds the body
-// for the next try while the transport may still be sending the last one, which
-// was answered early. Bodies are small here.
-type ownBody struct{ next http.RoundTripper }
+// NoRedirects is for http.Client: an answer that redirects is the answer.
+func NoRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// RoundTrip implements http.RoundTripper.
-func (t ownBody) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body == nil || r.Body == http.NoBody {
-		return t.next.RoundTrip(r)
+// Guard is for the pipelines of azcore. It gives each try of a request a body of
+// its own, because azcore rewinds the body for the next try while net/http may
+// still be sending the last one, which was answered early. And it ends answers
+// that are longer than MaxAnswer, which azcore would read whole.
+type Guard struct{ Next policy.Transporter }
+
+// MaxAnswer is far above what any upstream has reason to answer.
+const MaxAnswer = 4 << 20
+
+// Do implements policy.Transporter.
+func (g Guard) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil && r.Body != http.NoBody {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		r = r.WithContext(r.Context())
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
+		r.Body, _ = r.GetBody()
 	}
-	b, err := io.ReadAll(r.Body)
-	_ = r.Body.Close()
+	resp, err := g.Next.Do(r)
 	if err != nil {
 		return nil, err
 	}
-	r = r.Clone(r.Context())
-	r.Body = io.NopCloser(bytes.NewReader(b))
-	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
-	return t.next.RoundTrip(r)
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(resp.Body, MaxAnswer), resp.Body}
+	return resp, nil
 }
 
 // extraRoots gives SSL_CERT_FILE the meaning it has on Linux, where crypto/x509
