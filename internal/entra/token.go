@@ -54,8 +54,8 @@ func segments(raw string) (header, payload, signature []byte, err error) {
 	}
 	var decoded [3][]byte
 	for i, part := range parts {
-		if part == "" || strings.ContainsAny(part, "\r\n") { // encoding/base64 skips line ends
-			return nil, nil, nil, errors.New("token has an empty or broken part")
+		if strings.ContainsAny(part, "\r\n") { // which encoding/base64 skips
+			return nil, nil, nil, errors.New("token has a line end in it")
 		}
 		if decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
 			return nil, nil, nil, errors.New("token is not base64url")
