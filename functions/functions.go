@@ -55,6 +55,7 @@ type Options struct {
 	TokenExpiresIn time.Duration // what a token lives by default
 	RequiredScope  string        // named in the challenge for callers who lack it
 	RateLimit      int           // calls a minute and user; 0 is no limit
+	Resource       Resource
 
 	UnderHost bool // the Functions host is in front, so its headers can be trusted
 	UserHash  func(identity.User) string
@@ -81,6 +82,7 @@ func all() []function {
 		{"deleteUser", []string{http.MethodDelete, http.MethodPost}, false, (*app).deleteUser},
 		{"health", []string{http.MethodGet, http.MethodHead}, true, (*app).health},
 		{"openapi", []string{http.MethodGet, http.MethodHead}, true, (*app).openapi},
+		{"resourceMetadata", []string{http.MethodGet, http.MethodHead}, true, (*app).resourceMetadata},
 	}
 }
 
@@ -90,6 +92,7 @@ type app struct {
 	paths     map[string]function // by lower-case path
 	limits    *limiter
 	readiness readiness
+	metadata  metadata
 }
 
 // New returns the handler of the functions at the paths of table. It also
@@ -100,7 +103,11 @@ func New(o Options, table RouteTable) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &app{Options: o, paths: paths, limits: newLimiter(o.RateLimit, o.Now)}, nil
+	a := &app{Options: o, paths: paths, limits: newLimiter(o.RateLimit, o.Now), metadata: o.Resource.metadata(table.prefix, o.UnderHost)}
+	if a.metadata.path != "" {
+		paths[routeKey(a.metadata.path)] = paths[routeKey(table.path("resourceMetadata"))]
+	}
+	return a, nil
 }
 
 // ServeHTTP implements http.Handler.

@@ -103,7 +103,10 @@ func wholeSeconds(d time.Duration) int { return max(1, int(math.Ceil(d.Seconds()
 // challenge is the WWW-Authenticate header of RFC 6750 §3 that goes with e; empty
 // for errors that concern no credentials.
 func (a *app) challenge(e *identity.Error) string {
-	const bare = `Bearer realm="acsauth"`
+	bare := `Bearer realm="acsauth"`
+	if a.metadata.url != "" {
+		bare += `, resource_metadata="` + a.metadata.url + `"`
+	}
 	var code string
 	switch {
 	case errors.Is(e, identity.ErrNoCredentials):

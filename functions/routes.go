@@ -91,12 +91,11 @@ func (t RouteTable) bind(functions []function) (map[string]function, error) {
 	seen := map[string]bool{}
 	for _, f := range functions {
 		seen[f.name] = true
-		route, ok := t.routes[f.name]
-		if !ok {
+		if _, ok := t.routes[f.name]; !ok {
 			errs = append(errs, fmt.Errorf("function %s has no folder with a function.json", f.name))
 			continue
 		}
-		key := routeKey(path.Join("/", t.prefix, route))
+		key := routeKey(t.path(f.name))
 		if other, taken := paths[key]; taken {
 			errs = append(errs, fmt.Errorf("functions %s and %s have the same route", other.name, f.name))
 		}
@@ -108,6 +107,11 @@ func (t RouteTable) bind(functions []function) (map[string]function, error) {
 		}
 	}
 	return paths, errors.Join(errs...)
+}
+
+// path is that of a function in the table.
+func (t RouteTable) path(function string) string {
+	return path.Join("/", t.prefix, t.routes[function])
 }
 
 // routeKey makes of a path what routes are compared by: the Functions host

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"acsauth/internal/localcloud"
 	"acsauth/internal/localcloud/entraid"
 )
 
@@ -252,6 +253,18 @@ func TestHealthContractAndRoot(t *testing.T) {
 	a = h.do(request{method: http.MethodOptions, path: "/api/getToken"})
 	assert.Equal(t, 204, a.status)
 	assert.Equal(t, "GET, POST, OPTIONS", a.header.Get("Allow"))
+}
+
+func TestProtectedResourceMetadata(t *testing.T) {
+	h := start(t, map[string]string{"PUBLIC_URL": "https://api.example"})
+	a := h.do(request{path: "/.well-known/oauth-protected-resource/api"})
+	require.Equal(t, 200, a.status)
+	assert.JSONEq(t, `{"resource":"https://api.example/api","authorization_servers":["`+cloud.EntraURL+"/"+entraid.SampleTenantID+`/v2.0"],
+		"scopes_supported":["`+localcloud.APIScope+`"],"bearer_methods_supported":["header"]}`, a.text)
+	a = h.do(request{path: "/api/getUser", header: map[string]string{"X-Forwarded-Host": "evil.example"}})
+	assert.Equal(t, `Bearer realm="acsauth", resource_metadata="https://api.example/.well-known/oauth-protected-resource/api"`, a.header.Get("WWW-Authenticate"))
+	assert.Equal(t, 404, h.do(request{path: "/api/.well-known/oauth-protected-resource"}).status)
+	assert.Equal(t, 404, start(t, nil).do(request{path: "/.well-known/oauth-protected-resource/api"}).status, "nothing is published unasked")
 }
 
 func TestHeadersThatPretendChangeNothing(t *testing.T) {

@@ -118,10 +118,12 @@ func (s *service) functions(cfg config.Config, log *slog.Logger) functions.Optio
 		TokenExpiresIn: cfg.TokenExpiresIn,
 		RequiredScope:  cfg.Entra.Scope,
 		RateLimit:      cfg.RateLimit,
-		UnderHost:      cfg.UnderHost,
-		UserHash:       userHash(cfg.LogUserKey),
-		Log:            log,
-		Now:            time.Now,
+		Resource: functions.Resource{URL: cfg.PublicURL, AuthorizationServers: s.verifier.Issuers(),
+			Scope: "api://" + cfg.ClientID + "/" + cfg.Entra.Scope},
+		UnderHost: cfg.UnderHost,
+		UserHash:  userHash(cfg.LogUserKey),
+		Log:       log,
+		Now:       time.Now,
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -37,6 +38,7 @@ type Config struct {
 	LocalPath    string
 	UnderHost    bool // run by the Functions host
 	Port         int
+	PublicURL    string // https://host, or empty
 	CORSOrigins  []string
 	LogLevel     slog.Level
 	LogUserKey   secret.String
@@ -86,6 +88,10 @@ func Load(environ []string) (Config, error) {
 	r.acs(&c)
 	r.store(&c)
 	r.graph()
+	if host := r.get("WEBSITE_HOSTNAME"); host != "" && isOrigin("https://"+strings.ToLower(host)) {
+		c.PublicURL = "https://" + strings.ToLower(host)
+	}
+	c.PublicURL = r.origin("PUBLIC_URL", c.PublicURL)
 	r.listen(&c)
 	return c, r.err()
 }
@@ -99,7 +105,9 @@ func (r *reader) entra(c *Config) {
 		Scope:         r.get("ENTRA_REQUIRED_SCOPE"),
 		Clients:       r.guids("ENTRA_ALLOWED_CLIENT_IDS"),
 		AcceptV1:      r.boolean("ENTRA_ACCEPT_V1_TOKENS"),
+		Policy:        r.get("ENTRA_B2C_POLICY"),
 	}
+	r.b2c(c.Entra)
 	if !r.has("ENTRA_TENANT_ID") {
 		r.fault("ENTRA_TENANT_ID", "is missing: the tenant (directory) id, a GUID")
 	}
@@ -116,6 +124,25 @@ func (r *reader) entra(c *Config) {
 		c.TeamsClientIDs = []string{c.ClientID}
 	}
 }
+
+func (r *reader) b2c(e entra.Expected) {
+	switch {
+	case e.Policy == "":
+		if strings.HasSuffix(e.AuthorityHost, ".b2clogin.com") {
+			r.fault("ENTRA_B2C_POLICY", "is missing: the user flow whose tokens are accepted")
+		}
+	case !policyName.MatchString(e.Policy):
+		r.fault("ENTRA_B2C_POLICY", "is not the name of a user flow such as B2C_1_susi")
+	case e.AcceptV1:
+		r.fault("ENTRA_ACCEPT_V1_TOKENS", "means nothing with ENTRA_B2C_POLICY: one of them must go")
+	case e.AuthorityHost == entra.DefaultAuthorityHost:
+		r.fault("ENTRA_AUTHORITY_HOST", "is missing: a B2C tenant is at https://<name>.b2clogin.com")
+	case len(e.Clients) == 0 && !r.has("ENTRA_ALLOWED_CLIENT_IDS"):
+		r.fault("ENTRA_ALLOWED_CLIENT_IDS", "is missing: in a B2C tenant only this list keeps out tokens of applications without a user")
+	}
+}
+
+var policyName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
 
 func (r *reader) acs(c *Config) {
 	c.ACS.APIVersion = acs.DefaultAPIVersion

@@ -117,6 +117,11 @@ func TestEachFaultIsNamed(t *testing.T) {
 		{map[string]string{"ENTRA_AUTHORITY_HOST": "login.microsoftonline.com"}, "ENTRA_AUTHORITY_HOST"},
 		{map[string]string{"ENTRA_AUTHORITY_HOST": "http://login.microsoftonline.com"}, "ENTRA_AUTHORITY_HOST"},
 		{map[string]string{"ENTRA_AUTHORITY_HOST": "https://login.microsoftonline.com/" + tenant}, "ENTRA_AUTHORITY_HOST"},
+		{map[string]string{"ENTRA_AUTHORITY_HOST": "https://contoso.b2clogin.com"}, "ENTRA_B2C_POLICY"},
+		{map[string]string{"ENTRA_B2C_POLICY": "../x", "ENTRA_AUTHORITY_HOST": "https://contoso.b2clogin.com", "ENTRA_ALLOWED_CLIENT_IDS": client}, "ENTRA_B2C_POLICY"},
+		{map[string]string{"ENTRA_B2C_POLICY": "B2C_1_susi", "ENTRA_ALLOWED_CLIENT_IDS": client}, "ENTRA_AUTHORITY_HOST"},
+		{map[string]string{"ENTRA_B2C_POLICY": "B2C_1_susi", "ENTRA_AUTHORITY_HOST": "https://contoso.b2clogin.com"}, "ENTRA_ALLOWED_CLIENT_IDS"},
+		{map[string]string{"ENTRA_B2C_POLICY": "B2C_1_susi", "ENTRA_AUTHORITY_HOST": "https://contoso.b2clogin.com", "ENTRA_ALLOWED_CLIENT_IDS": client, "ENTRA_ACCEPT_V1_TOKENS": "true"}, "ENTRA_ACCEPT_V1_TOKENS"},
 		{map[string]string{"ENTRA_CLIENT_SECRET": secret, "ENTRA_CLIENT_CERTIFICATE_PATH": "x.pem"}, "ENTRA_CLIENT_CERTIFICATE_PATH"},
 		{map[string]string{"ENTRA_CLIENT_CREDENTIAL": secret}, "ENTRA_CLIENT_CREDENTIAL"},
 		{map[string]string{"ACS_CONNECTION_STRING": ""}, "ACS_CONNECTION_STRING"},
@@ -145,6 +150,8 @@ func TestEachFaultIsNamed(t *testing.T) {
 		{map[string]string{"RATE_LIMIT_PER_USER": "-1"}, "RATE_LIMIT_PER_USER"},
 		{map[string]string{"AZURE_CLIENT_ID": "me"}, "AZURE_CLIENT_ID"},
 		{map[string]string{"PORT": "http"}, "PORT"},
+		{map[string]string{"PUBLIC_URL": "api.example"}, "PUBLIC_URL"},
+		{map[string]string{"PUBLIC_URL": "http://api.example"}, "PUBLIC_URL"},
 		{map[string]string{"FUNCTIONS_CUSTOMHANDLER_PORT": "0"}, "FUNCTIONS_CUSTOMHANDLER_PORT"},
 		{map[string]string{"LOG_LEVEL": "loud"}, "LOG_LEVEL"},
 		{map[string]string{"LOG_USER_KEY": secret}, "LOG_USER_KEY"},
@@ -177,6 +184,18 @@ func TestWhereTheTableIs(t *testing.T) {
 	}
 }
 
+func TestThePublicAddress(t *testing.T) {
+	c, err := Load(environ(nil))
+	require.NoError(t, err)
+	assert.Empty(t, c.PublicURL)
+	c, err = Load(environ(map[string]string{"WEBSITE_HOSTNAME": "contoso.azurewebsites.net"}))
+	require.NoError(t, err)
+	assert.Equal(t, "https://contoso.azurewebsites.net", c.PublicURL)
+	c, err = Load(environ(map[string]string{"WEBSITE_HOSTNAME": "contoso.azurewebsites.net", "PUBLIC_URL": "https://API.example/"}))
+	require.NoError(t, err)
+	assert.Equal(t, "https://api.example", c.PublicURL)
+}
+
 func TestTheLocalStoreNeedsNoTable(t *testing.T) {
 	c, err := Load(environ(map[string]string{"IDENTITY_STORE": "local", "AzureWebJobsStorage": ""}))
 	require.NoError(t, err)
@@ -204,7 +223,8 @@ func TestTheREADMEListsEverySetting(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
 	for _, s := range Settings() {
-		assert.Contains(t, string(readme), "| "+s.Name+" | "+s.Meaning+" | "+s.Default+" |")
+		row := "| " + s.Name + " | " + s.Meaning + " | " + s.Default + " |"
+		assert.True(t, strings.Contains(string(readme), row), "the README lacks the row\n%s", row)
 	}
 }
 

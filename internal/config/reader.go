@@ -150,7 +150,7 @@ func (r *reader) origin(name, fallback string) string {
 	}
 	u, err := url.Parse(v)
 	if err != nil || !isOrigin(v) || u.Scheme == "http" && !upstream.IsLoopback(u.Hostname()) {
-		r.fault(name, "is not an address such as "+fallback)
+		r.fault(name, "is not an address of the form https://<host>")
 	}
 	return v
 }

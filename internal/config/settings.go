@@ -20,7 +20,8 @@ func Settings() []Setting {
 		{"ENTRA_REQUIRED_SCOPE", "scope that claim `scp` must hold", "`access_as_user`", false},
 		{"ENTRA_ALLOWED_CLIENT_IDS", "client apps (claim `azp`) that may call, comma-separated", "any", false},
 		{"ENTRA_ACCEPT_V1_TOKENS", "`true`: v1.0 access tokens are accepted too", "`false`", false},
-		{"ENTRA_AUTHORITY_HOST", "where Entra ID is: a sovereign cloud, or the local stand-in", "`https://login.microsoftonline.com`", false},
+		{"ENTRA_B2C_POLICY", "user flow of an Azure AD B2C tenant; needs ENTRA_AUTHORITY_HOST and ENTRA_ALLOWED_CLIENT_IDS", "none", false},
+		{"ENTRA_AUTHORITY_HOST", "where Entra ID is: a sovereign cloud, `https://<name>.ciamlogin.com` (External ID), `https://<name>.b2clogin.com`, or the local stand-in", "`https://login.microsoftonline.com`", false},
 		{"ENTRA_CLIENT_SECRET", "reserved: credential of this API for On-Behalf-Of, which nothing needs yet", "none", true},
 		{"ENTRA_CLIENT_CERTIFICATE_PATH", "the same, as a PEM file with certificate and key", "none", false},
 		{"ENTRA_CLIENT_CREDENTIAL", "the same, from the managed identity: `managed-identity`", "none", false},
@@ -45,6 +46,7 @@ func Settings() []Setting {
 		{"AZURE_CLIENT_ID", "client id of the user-assigned managed identity to use", "the system-assigned one", false},
 		{"FUNCTIONS_CUSTOMHANDLER_PORT", "given by the Functions host", "none", false},
 		{"PORT", "port to listen on outside Functions", "`8080`", false},
+		{"PUBLIC_URL", "address at which clients reach the service, `https://<host>`; it is published as OAuth protected resource metadata", "`https://<WEBSITE_HOSTNAME>` in Azure, else none", false},
 		{"LOG_LEVEL", "`debug`, `info`, `warn` or `error`", "`info`", false},
 		{"LOG_USER_KEY", "key of the hash that stands for a user in the log, 16 characters or more; set it to follow a user from one instance to another", "random at each start", true},
 	}

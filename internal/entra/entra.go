@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -62,6 +63,11 @@ type Expected struct {
 	Clients []string
 	// AcceptV1 also accepts v1.0 access tokens, with their own issuer and keys.
 	AcceptV1 bool
+	// Policy is the user flow of an Azure AD B2C tenant, such as B2C_1_susi;
+	// claim tfp (or acr) must name it. Empty: the tenants are no B2C tenants.
+	// B2C tokens of an application alone hold a scope like those of a user, so
+	// that only Clients keeps them out.
+	Policy string
 }
 
 // Verifier checks access tokens. It may be used from many goroutines.
@@ -73,8 +79,7 @@ type Verifier struct {
 
 // issuer is one accepted value of claim iss with what goes with it.
 type issuer struct {
-	tenantID  string
-	version   string // claim ver
+	issuerForm
 	keys      *KeySet
 	verifiers map[string]*oidc.IDTokenVerifier // by claim aud
 }
@@ -93,16 +98,12 @@ func New(expected Expected, client *http.Client, log *slog.Logger, now func() ti
 		if !identity.IsGUID(tenantID) {
 			return nil, fmt.Errorf("entra: tenant id %q is not a GUID", tenantID)
 		}
-		tenantID = strings.ToLower(tenantID)
-		base := expected.AuthorityHost + "/" + tenantID
-		iss2, iss1 := base+"/v2.0", v1IssuerHost(expected.AuthorityHost)+"/"+tenantID+"/"
-		add := func(iss, version, keysURL string) {
-			keys := NewKeySet(keysURL, []string{iss2, iss1}, tenantID, client, log, now)
-			v.issuers[iss] = &issuer{tenantID, version, keys, v.verifiersFor(iss, keys)}
-		}
-		add(iss2, "2.0", base+"/discovery/v2.0/keys")
-		if expected.AcceptV1 {
-			add(iss1, "1.0", base+"/discovery/keys")
+		var keys *KeySet
+		for _, form := range expected.forms(strings.ToLower(tenantID)) {
+			if keys == nil || keys.url != form.keysURL {
+				keys = NewKeySet(form.keysURL, form.keyIssuers, form.tenantID, client, log, now)
+			}
+			v.issuers[form.iss] = &issuer{form, keys, v.verifiersFor(form.iss, keys)}
 		}
 	}
 	return v, nil
@@ -118,14 +119,6 @@ func (v *Verifier) verifiersFor(iss string, keys *KeySet) map[string]*oidc.IDTok
 		})
 	}
 	return verifiers
-}
-
-// v1IssuerHost is the host of v1.0 issuers, which differs from the authority's.
-func v1IssuerHost(authorityHost string) string {
-	if authorityHost == "https://login.partner.microsoftonline.cn" {
-		return "https://sts.chinacloudapi.cn"
-	}
-	return "https://sts.windows.net"
 }
 
 // Authenticate returns the user whose access token r carries. Its errors are
@@ -152,7 +145,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (identity.Caller, err
 	c := token.claims
 	iss, ok := v.issuers[c.issuer]
 	if !ok {
-		return identity.Caller{}, invalid("The access token comes from another issuer.")
+		return identity.Caller{}, v.stranger(ctx, c, raw)
 	}
 	verifier, ok := iss.verifiers[c.audience]
 	if !ok {
@@ -183,6 +176,9 @@ func verifyError(err, keyErr error) error {
 
 // check is the second look at the claims, after the signature.
 func (v *Verifier) check(c claims, iss *issuer) (identity.Caller, error) {
+	if iss.policy != "" {
+		c = c.ofB2C(iss.tenantID)
+	}
 	now := v.now()
 	switch {
 	case !now.Before(c.expires):
@@ -193,6 +189,8 @@ func (v *Verifier) check(c claims, iss *issuer) (identity.Caller, error) {
 		return identity.Caller{}, invalid("The access token has an impossible lifetime.")
 	case c.version != iss.version:
 		return identity.Caller{}, invalid("The access token is of another version.")
+	case iss.policy != "" && !strings.EqualFold(c.policy(), iss.policy):
+		return identity.Caller{}, invalid("The access token was issued by another user flow.")
 	case !strings.EqualFold(c.tenantID, iss.tenantID):
 		return identity.Caller{}, invalid("The access token names another tenant than its issuer.")
 	case c.scope == "", strings.EqualFold(c.identityType, "app"):
@@ -225,6 +223,9 @@ func (v *Verifier) Warm(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
+
+// Issuers returns the accepted values of claim iss, sorted.
+func (v *Verifier) Issuers() []string { return slices.Sorted(maps.Keys(v.issuers)) }
 
 // Ready reports whether there are keys for every issuer.
 func (v *Verifier) Ready() bool {

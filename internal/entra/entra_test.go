@@ -302,18 +302,6 @@ func TestVersion1TokensPassWhenTheSettingSaysSo(t *testing.T) {
 	assert.Equal(t, identity.CodeInvalidToken, identity.CodeOf(err))
 }
 
-func TestSeveralTenantsEachWithItsIssuer(t *testing.T) {
-	const second = "eeeeeeee-0000-4000-8000-00000000000e"
-	d := newDirectory(t)
-	v := d.verifier(t, func(e *Expected) { e.Tenants = append(e.Tenants, strings.ToUpper(second)) })
-	iss := strings.Replace(d.issuer(), testTenant, second, 1)
-	caller, err := v.Verify(t.Context(), d.goodToken(object{"iss": iss, "tid": second}))
-	require.NoError(t, err)
-	assert.Equal(t, second, caller.TenantID)
-	_, err = v.Verify(t.Context(), d.goodToken(object{"iss": iss}))
-	assert.Equal(t, identity.CodeInvalidToken, identity.CodeOf(err))
-}
-
 func TestNewRefusesToExpectNothing(t *testing.T) {
 	d := newDirectory(t)
 	for name, change := range map[string]func(*Expected){
