@@ -1,0 +1,103 @@
+package acs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+
+	"acsauth/internal/secret"
+)
+
+// operation is one request and what its failures mean.
+type operation struct {
+	method, path string
+	body         any
+	bearer       secret.String // the user's token, in place of this service's own authority
+	onIdentity   bool          // 404 is about the identity in the path
+	creates      bool          // not to be repeated once sent
+	exchanges    bool          // 400 and 401 may be about the user's token
+}
+
+func (c *Client) call(ctx context.Context, pipeline runtime.Pipeline, op operation, answer any) error {
+	req, err := c.newRequest(ctx, op)
+	if err != nil {
+		return unexpected(err)
+	}
+	resp, err := pipeline.Do(req)
+	if err != nil {
+		return transportError(ctx, op, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return transportError(ctx, op, err)
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return refusal(op, resp, body)
+	}
+	if answer == nil {
+		return nil
+	}
+	if err := unmarshal(body, answer); err != nil {
+		return op.afterwards(unexpected(err))
+	}
+	return nil
+}
+
+func (c *Client) newRequest(ctx context.Context, op operation) (*policy.Request, error) {
+	req, err := runtime.NewRequest(ctx, op.method, c.endpoint+op.path+"?api-version="+url.QueryEscape(c.version))
+	if err != nil {
+		return nil, err
+	}
+	req.Raw().Header.Set("Accept", "application/json")
+	if op.body != nil {
+		b, err := json.Marshal(op.body)
+		if err != nil {
+			return nil, err
+		}
+		if err := req.SetBody(streaming.NopCloser(strings.NewReader(string(b))), "application/json"); err != nil {
+			return nil, err
+		}
+	} else if op.creates {
+		// The official clients say so of their empty body too.
+		req.Raw().Header.Set("Content-Type", "application/json")
+	}
+	if !op.bearer.Empty() {
+		req.Raw().Header.Set("Authorization", "Bearer "+op.bearer.Reveal())
+	}
+	return req, nil
+}
+
+// Connect opens a connection ahead of the first request. It needs no authority
+// and does nothing: any answer will do.
+func (c *Client) Connect(ctx context.Context) error {
+	req, err := runtime.NewRequest(policy.WithRetryOptions(ctx, policy.RetryOptions{MaxRetries: -1}), http.MethodHead, c.endpoint+"/")
+	if err != nil {
+		return err
+	}
+	resp, err := c.bare.Do(req)
+	if err != nil {
+		return brief(err)
+	}
+	return resp.Body.Close()
+}
+
+// CheckAccess finds out whether ACS takes this service's authority, with a call
+// that changes nothing: it revokes the tokens of an identity that there is not.
+func (c *Client) CheckAccess(ctx context.Context) error {
+	const nobody = "8:acs:00000000-0000-0000-0000-000000000000_00000000-0000-0000-0000-000000000000"
+	err := c.RevokeTokens(ctx, nobody)
+	var refused *Error
+	if errors.As(err, &refused) && (refused.Status == http.StatusNotFound || refused.Status == http.StatusBadRequest) {
+		return nil
+	}
+	return err
+}
