@@ -2,9 +2,11 @@ package functions
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,6 +20,9 @@ import (
 	"acsauth/internal/identity"
 	"acsauth/internal/trace"
 )
+
+// statusClientGone stands in the log where the client did not wait.
+const statusClientGone = 499
 
 const (
 	// maxBody is room for a Teams user's token, which has 2 to 3 KiB.
@@ -34,6 +39,7 @@ type call struct {
 	id       string
 	trace    trace.Context
 	began    time.Time
+	client   context.Context // ends when the client goes
 	function string
 	caller   identity.Caller
 	body     []byte // a JSON object, or empty
@@ -44,7 +50,7 @@ type call struct {
 }
 
 func (a *app) newCall(w http.ResponseWriter, r *http.Request) *call {
-	c := &call{w: w, trace: trace.FromRequest(r), began: a.Now()}
+	c := &call{w: w, trace: trace.FromRequest(r), began: a.Now(), client: r.Context()}
 	c.r = r.WithContext(trace.With(r.Context(), c.trace))
 	c.id = a.requestID(r)
 	h := w.Header()
@@ -90,6 +96,10 @@ func (a *app) finish(c *call) {
 
 func (a *app) logCall(c *call) {
 	level := slog.LevelInfo
+	if c.err != nil && errors.Is(c.err, context.Canceled) && c.client.Err() != nil {
+		// Nobody reads the answer, and it says nothing of the upstream.
+		c.status, c.code = statusClientGone, ""
+	}
 	switch {
 	case c.status == http.StatusServiceUnavailable:
 		level = slog.LevelWarn
@@ -158,20 +168,22 @@ func (c *call) readBody() error {
 }
 
 func (c *call) tooLarge() error {
-	_, _ = io.CopyN(io.Discard, c.r.Body, maxDrain)
+	if c.r.Header.Get("Expect") == "" { // else the client waits to be asked for it
+		_, _ = io.CopyN(io.Discard, c.r.Body, maxDrain)
+	}
 	return identity.Errorf(identity.CodeBodyTooLarge, "The request body has more than %d bytes.", maxBody)
 }
 
-// query returns the values of a query parameter, whose name counts in any case,
-// as the Functions host takes it.
+// query returns the values of a query parameter, whose name counts in any case
+// of ASCII, as the Functions host takes it.
 func (c *call) query(name string) ([]string, error) {
 	values, err := url.ParseQuery(c.r.URL.RawQuery)
 	if err != nil {
-		return nil, identity.Errorf(identity.CodeInvalidRequest, "The query can't be read.").Because(err)
+		return nil, identity.Errorf(identity.CodeInvalidRequest, "The query can't be read.")
 	}
 	var found []string
 	for key, v := range values {
-		if strings.EqualFold(key, name) {
+		if lower(key) == lower(name) {
 			found = append(found, v...)
 		}
 	}

@@ -117,5 +117,16 @@ func (t RouteTable) path(function string) string {
 // routeKey makes of a path what routes are compared by: the Functions host
 // disregards case and a slash at the end, and hands paths on as they came.
 func routeKey(path string) string {
-	return strings.ToLower(strings.TrimSuffix(path, "/"))
+	return lower(strings.TrimSuffix(path, "/"))
+}
+
+// lower folds ASCII alone: a path must not match by a letter that only Unicode
+// takes for another.
+func lower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s)
 }

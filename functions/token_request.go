@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,13 +19,19 @@ type tokenInput struct {
 	ExpiresInMinutes *int     `json:"expiresInMinutes"`
 }
 
-// decodeBody reads the body's members into v, whatever their case; others are
-// passed over, one twice is an error.
+const (
+	minMinutes = int(identity.MinExpiresIn / time.Minute)
+	maxMinutes = int(identity.MaxExpiresIn / time.Minute)
+)
+
+// decodeBody reads the members of the body, a JSON object, into v, whatever
+// their case; others are passed over, one twice is an error.
 func (c *call) decodeBody(v any) error {
 	if len(c.body) == 0 {
 		return nil
 	}
-	if err := json.Unmarshal(c.body, v, json.MatchCaseInsensitiveNames(true)); err != nil {
+	err := json.Unmarshal(c.body, v, json.MatchCaseInsensitiveNames(true))
+	if err != nil || !bytes.HasPrefix(bytes.TrimSpace(c.body), []byte("{")) {
 		return identity.Errorf(identity.CodeInvalidRequest, "The request body is not the JSON object that this function takes.")
 	}
 	return nil
@@ -76,15 +83,14 @@ func (a *app) checkTokenInput(in tokenInput, scopesGiven bool) (identity.TokenRe
 		req.Scopes = slices.Compact(in.Scopes)
 	}
 	if in.ExpiresInMinutes != nil {
-		req.ExpiresIn = time.Duration(*in.ExpiresInMinutes) * time.Minute
-		if *in.ExpiresInMinutes > int(identity.MaxExpiresIn/time.Minute) || req.ExpiresIn < identity.MinExpiresIn {
+		if n := *in.ExpiresInMinutes; n < minMinutes || n > maxMinutes { // before it is multiplied
 			return req, expiresOutOfRange()
 		}
+		req.ExpiresIn = time.Duration(*in.ExpiresInMinutes) * time.Minute
 	}
 	return req, nil
 }
 
 func expiresOutOfRange() error {
-	return identity.Errorf(identity.CodeInvalidRequest, "expiresInMinutes is a whole number from %d to %d.",
-		int(identity.MinExpiresIn/time.Minute), int(identity.MaxExpiresIn/time.Minute))
+	return identity.Errorf(identity.CodeInvalidRequest, "expiresInMinutes is a whole number from %d to %d.", minMinutes, maxMinutes)
 }

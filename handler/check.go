@@ -6,13 +6,12 @@ import (
 	"time"
 
 	"acsauth/internal/config"
-	"acsauth/internal/identity"
 )
 
 const checkTimeout = 15 * time.Second
 
 // check tries everything that the settings name and says what to mend. It
-// changes nothing anywhere.
+// changes nothing upstream; the embedded store's file is made where it is missing.
 func (p *Program) check(ctx context.Context, cfg config.Config, _ *slog.Logger) error {
 	p.printf(p.Stdout, "ok    settings\n")
 	for _, name := range cfg.UnknownNames {
@@ -44,7 +43,7 @@ func (p *Program) check(ctx context.Context, cfg config.Config, _ *slog.Logger) 
 			continue
 		}
 		failed = true
-		p.printf(p.Stdout, "fail  %s: %s: %v\n      %s\n", step.name, identity.CodeOf(err), err, step.cure)
+		p.printf(p.Stdout, "fail  %s: %v\n      %s\n", step.name, err, step.cure)
 	}
 	if failed {
 		return errReported

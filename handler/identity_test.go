@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -17,7 +18,8 @@ import (
 // App Service and Functions give an app its managed identity's tokens at an
 // endpoint of their own.
 func TestWithAManagedIdentityNoKeyIsNeeded(t *testing.T) {
-	const userAssigned = "33333333-3333-4333-8333-333333333333"
+	// azidentity keeps tokens for the life of the process, by client id.
+	userAssigned := fmt.Sprintf("33333333-3333-4333-8333-%012d", time.Now().UnixNano()%1e12)
 	var asked []string
 	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Identity-Header") != "identity-header-secret" {

@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -114,6 +116,70 @@ func TestUnderTheHost(t *testing.T) {
 	assert.Regexp(t, `^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, a.header.Get("X-Request-Id"))
 	a = h.do(request{method: "OPTIONS", path: "/api/getUser", header: map[string]string{"Origin": "https://a.example", "Access-Control-Request-Method": "GET"}})
 	assert.Empty(t, a.header.Get("Access-Control-Allow-Origin"), "CORS is the platform's")
+}
+
+func TestUnderTheHostOnlyThisMachineIsListenedTo(t *testing.T) {
+	assert.Equal(t, "127.0.0.1:7000", address(config.Config{UnderHost: true, Port: 7000}))
+	assert.Equal(t, ":7000", address(config.Config{Port: 7000}))
+}
+
+func TestKeysAndConnectionsAreThereBeforeTheFirstRequest(t *testing.T) {
+	before := cloud.Entra.Requests()["keys"]
+	start(t, nil)
+	assert.Eventually(t, func() bool { return cloud.Entra.Requests()["keys"] == before+1 }, 10*time.Second, time.Millisecond)
+}
+
+func TestRoutesAreTakenFromOurOwnFolderAlone(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.WriteFile("host.json", []byte(`{"version":"2.0"}`), 0o600)) // somebody else's
+	_, from := appFolder(nil)
+	assert.Equal(t, "the program itself", from)
+	_, from = appFolder([]string{"FUNCTIONS_APP_ROOT_PATH=/home/site/wwwroot"})
+	assert.Equal(t, "/home/site/wwwroot", from)
+	require.NoError(t, os.MkdirAll("getToken", 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join("getToken", "function.json"), []byte(`{}`), 0o600))
+	_, from = appFolder(nil)
+	assert.Equal(t, ".", from)
+}
+
+func TestAClientThatLeavesIsNoOutage(t *testing.T) {
+	h := start(t, nil)
+	entered, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	cloud.ACS.SetFault(func(_ http.ResponseWriter, r *http.Request) bool {
+		if acsidentity.Operation(r) == acsidentity.OpCreate {
+			once.Do(func() { close(entered) })
+			<-release
+		}
+		return false
+	})
+	t.Cleanup(func() { cloud.ACS.SetFault(nil) })
+	u := newUser(t)
+	token := tokenFor(t, u)
+	h.secret(token)
+	ctx, cancel := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.URL+"/api/getUser", nil)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+token)
+	left := make(chan error)
+	go func() {
+		_, err := h.client.Do(req)
+		left <- err
+	}()
+	<-entered
+	cancel()
+	assert.ErrorIs(t, <-left, context.Canceled)
+	assert.Eventually(t, func() bool { return strings.Contains(h.log.String(), `"status":499`) }, 10*time.Second, time.Millisecond)
+	assert.NotContains(t, h.log.String(), `"status":503`)
+
+	before := cloud.ACS.Identities()
+	stopped := make(chan int, 1)
+	go func() { stopped <- h.stop() }()
+	assert.Eventually(t, func() bool { return strings.Contains(h.log.String(), `"stopping"`) }, 10*time.Second, time.Millisecond)
+	close(release)
+	assert.Equal(t, 0, <-stopped)
+	assert.Len(t, identitiesSince(before), 1)
+	assert.NotContains(t, h.log.String(), "may have been created", "a clean stop waits until the identity is recorded")
 }
 
 func TestCORSOutsideTheHost(t *testing.T) {

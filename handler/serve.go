@@ -19,8 +19,9 @@ import (
 const (
 	// maxHeader is room for two access tokens beside each other.
 	maxHeader = 32 << 10
-	// stopTimeout is how long requests under way may take to end after a signal.
-	stopTimeout = 16 * time.Second
+	// stopTimeout is how long requests and shared work under way may take to end
+	// after a signal.
+	stopTimeout = 22 * time.Second
 
 	sweepInterval = 5 * time.Minute
 	sweepLimit    = 100
@@ -80,6 +81,10 @@ func (p *Program) serve(ctx context.Context, cfg config.Config, log *slog.Logger
 	defer cancelStop()
 	if err := server.Shutdown(stopping); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return err
+	}
+	// An identity may be under way whose caller has left.
+	if err := s.identities.Wait(stopping); err != nil {
+		log.Warn("stopped with work under way", "error", err.Error())
 	}
 	return nil
 }

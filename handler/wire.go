@@ -205,7 +205,9 @@ func appFolder(environ []string) (folder fs.FS, from string) {
 		candidates = append(candidates, filepath.Dir(filepath.Dir(exe)))
 	}
 	for _, dir := range append(candidates, ".") {
-		if _, err := os.Stat(filepath.Join(dir, "host.json")); err == nil {
+		_, err := os.Stat(filepath.Join(dir, "host.json"))
+		_, ours := os.Stat(filepath.Join(dir, "getToken", "function.json"))
+		if err == nil && ours == nil {
 			return os.DirFS(dir), dir
 		}
 	}

@@ -33,6 +33,7 @@ type walk struct {
 	acsTokens   []string
 	teamsToken  string
 	steps       int
+	lastRequest string // id of the last call
 }
 
 // records keeps what the handler printed.
@@ -143,6 +144,7 @@ func (w *walk) call(ctx context.Context, method, function, accessToken, body str
 		return a, err
 	}
 	a.status, a.header = resp.StatusCode, resp.Header
+	w.lastRequest = a.header.Get("X-Request-Id")
 	if len(bytes.TrimSpace(text)) > 0 {
 		if err := json.Unmarshal(text, &a.body); err != nil {
 			return a, fmt.Errorf("%s %s answered %d with a body that is no JSON", method, function, resp.StatusCode)
@@ -157,9 +159,18 @@ func (w *walk) call(ctx context.Context, method, function, accessToken, body str
 var errSecretInLog = errors.New("a secret stands in the handler's log")
 
 // inspectLog looks for every secret that was used in what the handler printed.
-func (w *walk) inspectLog(context.Context) error {
-	lines := w.records.last(1 << 20)
-	log := strings.Join(lines, "\n")
+func (w *walk) inspectLog(ctx context.Context) error {
+	var lines []string
+	var log string
+	for !strings.Contains(log, w.lastRequest) { // the log comes through a pipe
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the last request is not in it: %w", ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
+		lines = w.records.last(1 << 20)
+		log = strings.Join(lines, "\n")
+	}
 	secrets := slices.Concat(w.cloud.Secrets(), w.acsTokens, []string{w.accessToken, w.teamsToken, w.user.ObjectID, w.user.UPN})
 	for _, secret := range secrets {
 		if strings.Contains(log, secret) {

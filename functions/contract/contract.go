@@ -79,7 +79,7 @@ func (v *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 func asDocumented(r *http.Request) *http.Request {
 	c := r.Clone(r.Context())
 	for _, name := range []string{"getUser", "getToken", "refreshToken", "exchangeToken", "revokeTokens", "deleteUser"} {
-		if strings.EqualFold(c.URL.Path, "/api/"+name) {
+		if len(c.URL.Path) == len("/api/"+name) && strings.EqualFold(c.URL.Path, "/api/"+name) { // of ASCII
 			c.URL.Path = "/api/" + name
 		}
 	}

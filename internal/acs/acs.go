@@ -57,6 +57,7 @@ type Client struct {
 	version  string
 	signed   runtime.Pipeline // with this service's own authority
 	bare     runtime.Pipeline // for requests that carry a user's token
+	budget   *retryBudget
 }
 
 // New makes no network call.
@@ -86,18 +87,19 @@ func New(o Options) (*Client, error) {
 	if o.Transport == nil {
 		return nil, fmt.Errorf("acs: want a transport")
 	}
+	budget := newRetryBudget()
 	clientOptions := &policy.ClientOptions{
 		Transport: upstream.Guard{Next: o.Transport},
-		Retry:     retryOptions(),
+		Retry:     budget.retryOptions(),
 		Telemetry: policy.TelemetryOptions{ApplicationID: "acsauth"},
 	}
 	pipeline := func(authenticate ...policy.Policy) runtime.Pipeline {
 		return runtime.NewPipeline("communicationidentity", "v1.0.0", runtime.PipelineOptions{
 			PerCall:  []policy.Policy{runtime.NewRequestIDPolicy()},
-			PerRetry: append([]policy.Policy{sentPolicy{}}, authenticate...),
+			PerRetry: append([]policy.Policy{tryPolicy{budget}}, authenticate...),
 		}, clientOptions)
 	}
-	return &Client{endpoint: endpoint, version: o.APIVersion, signed: pipeline(authenticate), bare: pipeline()}, nil
+	return &Client{endpoint: endpoint, version: o.APIVersion, signed: pipeline(authenticate), bare: pipeline(), budget: budget}, nil
 }
 
 // Resource is the host name of the ACS resource, lower-case and without a port:
@@ -148,7 +150,7 @@ func (c *Client) CreateIdentityWithToken(ctx context.Context, req identity.Token
 }
 
 func (c *Client) create(ctx context.Context, body any) (identityAnswer, error) {
-	ctx = policy.WithRetryOptions(ctx, createRetryOptions())
+	ctx = policy.WithRetryOptions(ctx, c.budget.createRetryOptions())
 	var a identityAnswer
 	err := c.call(ctx, c.signed, operation{method: http.MethodPost, path: "/identities", body: body, creates: true}, &a)
 	if err == nil && !validID.MatchString(a.Identity.ID) {
@@ -160,7 +162,8 @@ func (c *Client) create(ctx context.Context, body any) (identityAnswer, error) {
 	return a, nil
 }
 
-// IssueToken issues a token; identity.ErrUnknownIdentity where ACS answers 404.
+// IssueToken issues a token; identity.ErrUnknownIdentity where ACS itself, and no
+// gateway in between, answers 404.
 func (c *Client) IssueToken(ctx context.Context, acsUserID string, req identity.TokenRequest) (identity.Token, error) {
 	var a tokenAnswer
 	op := operation{method: http.MethodPost, path: identityPath(acsUserID) + "/:issueAccessToken",
@@ -171,16 +174,16 @@ func (c *Client) IssueToken(ctx context.Context, acsUserID string, req identity.
 	return a.token()
 }
 
-// RevokeTokens ends all tokens of an identity; identity.ErrUnknownIdentity where
-// ACS answers 404. It can take ACS some minutes to make it known everywhere.
+// RevokeTokens ends all tokens of an identity; identity.ErrUnknownIdentity as
+// IssueToken. It can take ACS some minutes to make it known everywhere.
 func (c *Client) RevokeTokens(ctx context.Context, acsUserID string) error {
 	return c.call(ctx, c.signed, operation{method: http.MethodPost, path: identityPath(acsUserID) + "/:revokeAccessTokens", onIdentity: true}, nil)
 }
 
 // DeleteIdentity deletes an identity with its tokens and data;
-// identity.ErrUnknownIdentity where ACS answers 404.
+// identity.ErrUnknownIdentity where ACS says so with an error of its own.
 func (c *Client) DeleteIdentity(ctx context.Context, acsUserID string) error {
-	return c.call(ctx, c.signed, operation{method: http.MethodDelete, path: identityPath(acsUserID), onIdentity: true}, nil)
+	return c.call(ctx, c.signed, operation{method: http.MethodDelete, path: identityPath(acsUserID), onIdentity: true, erases: true}, nil)
 }
 
 // ExchangeTeamsToken trades a Teams user's Entra token for an ACS token. An

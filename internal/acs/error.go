@@ -52,9 +52,11 @@ func refusal(op operation, resp *http.Response, body []byte) error {
 		return unavailable(fmt.Errorf("%w: %w", identity.ErrOutcomeUnknown, e), 0)
 	}
 	switch {
-	case worthRepeating(resp, nil) || resp.StatusCode > 500:
+	case resp.StatusCode >= 500, resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusRequestTimeout:
 		return unavailable(e, upstream.RetryAfter(resp.Header))
-	case op.onIdentity && e.Status == http.StatusNotFound:
+	case op.onIdentity && e.Status == http.StatusNotFound && (e.Code != "" || len(body) == 0 && !op.erases):
+		// Any other 404 is a gateway's: it must not pass for an identity that has
+		// gone, least of all for one that was to be erased.
 		return fmt.Errorf("%w: %w", identity.ErrUnknownIdentity, e)
 	case op.exchanges:
 		if err := teamsRefusal(e); err != nil {

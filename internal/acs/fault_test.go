@@ -107,7 +107,13 @@ func TestFaults(t *testing.T) {
 				}
 			}
 		}, nil, 1, identity.CodeUpstreamRejected, nil, nil, 0},
-		{"a delete of an unknown identity", remove, status(404, "", "", ""), nil, 1, identity.CodeInternal, identity.ErrUnknownIdentity, nil, 0},
+		{"a token, and a 404 without a word", issue, status(404, "", "", ""), nil, 1, identity.CodeInternal, identity.ErrUnknownIdentity, nil, 0},
+		{"a token, and a gateway's 404", issue, status(404, "", "", html), nil, 1, identity.CodeUpstreamRejected, nil, identity.ErrUnknownIdentity, 0},
+		{"a token, and somebody's JSON with 404", issue, status(404, "", "", `{"error":"not found"}`), nil, 1, identity.CodeUpstreamRejected, nil, identity.ErrUnknownIdentity, 0},
+		{"a delete of an unknown identity", remove, status(404, "", "", `{"error":{"code":"IdentityNotFound","message":"?"}}`), nil, 1, identity.CodeInternal, identity.ErrUnknownIdentity, nil, 0},
+		{"a delete, and a gateway's 404", remove, status(404, "", "", html), nil, 1, identity.CodeUpstreamRejected, nil, identity.ErrUnknownIdentity, 0},
+		{"a delete, and a 404 without a word", remove, status(404, "", "", ""), nil, 1, identity.CodeUpstreamRejected, nil, identity.ErrUnknownIdentity, 0},
+		{"throttled without a time to wait is handed on at once", issue, status(429, "", "", ""), nil, 1, identity.CodeUpstreamUnavailable, nil, nil, 0},
 		{"a Teams token that ACS refuses", exchange, status(401, "", "", `{"error":{"code":"InvalidAccessToken","message":"Provided access token is not valid."}}`), nil, 1, identity.CodeTeamsTokenRejected, nil, nil, 0},
 		{"a Teams token of another app", exchange, status(400, "", "", `{"error":{"code":"ValidationError","message":"AAD application is not the expected one.","target":"appId"}}`), nil, 1, identity.CodeTeamsTokenWrongClient, nil, nil, 0},
 		{"a Teams token of another user", exchange, status(400, "", "", `{"error":{"code":"ValidationError","message":"Provided AAD token issued for unexpected user.","target":"userId"}}`), nil, 1, identity.CodeTeamsTokenWrongUser, nil, nil, 0},
@@ -229,5 +235,28 @@ func TestNewWantsOneWayToSignIn(t *testing.T) {
 	} {
 		_, err := New(o)
 		assert.Error(t, err)
+	}
+}
+
+func TestRetriesStopWhenMostTriesFail(t *testing.T) {
+	var tries atomic.Int32
+	c := newTestClient(t, func(w http.ResponseWriter, _ *http.Request) {
+		tries.Add(1)
+		w.Header().Set("retry-after-ms", "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	for range 200 {
+		_, err := c.IssueToken(t.Context(), testID, identity.TokenRequest{Scopes: []string{"chat"}})
+		require.Error(t, err)
+	}
+	assert.Less(t, tries.Load(), int32(320), "200 calls and what the budget allows")
+	b := newRetryBudget()
+	for i := range 100_000 {
+		if i%10 < 3 {
+			b.count(nil, errors.New("lost"))
+		} else {
+			b.count(&http.Response{StatusCode: 200}, nil)
+		}
+		require.True(t, b.allows(), "three in ten may fail for ever")
 	}
 }

@@ -105,17 +105,16 @@ func (s *Store) mappingKey(user identity.User) []byte {
 }
 
 func (s *Store) read(tx *bbolt.Tx, user identity.User) (identity.Mapping, error) {
-	key := s.mappingKey(user)
-	data := tx.Bucket(mappingsBucket).Get(key)
+	data := tx.Bucket(mappingsBucket).Get(s.mappingKey(user))
 	if data == nil {
 		return identity.Mapping{}, identity.ErrNotFound
 	}
 	var v mappingValue
 	if err := json.Unmarshal(data, &v); err != nil {
-		return identity.Mapping{}, fmt.Errorf("mapping %q in %s can't be read: %w", key, s.db.Path(), err)
+		return identity.Mapping{}, fmt.Errorf("the user's mapping in %s can't be read: %w", s.db.Path(), err)
 	}
 	if v.AcsUserID == "" || v.Version == 0 {
-		return identity.Mapping{}, fmt.Errorf("mapping %q in %s can't be read: want acsUserId and version", key, s.db.Path())
+		return identity.Mapping{}, fmt.Errorf("the user's mapping in %s can't be read: want acsUserId and version", s.db.Path())
 	}
 	return identity.Mapping{
 		User:      user,

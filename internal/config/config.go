@@ -153,29 +153,31 @@ func (r *reader) acs(c *Config) {
 		c.ACS.APIVersion = v
 	}
 	var err error
-	switch {
-	case r.has("ACS_CONNECTION_STRING") && r.has("ACS_ENDPOINT"):
-		r.fault("ACS_ENDPOINT", "is set beside ACS_CONNECTION_STRING: one of them must go")
-	case r.has("ACS_CONNECTION_STRING"):
+	if r.has("ACS_CONNECTION_STRING") {
 		if c.ACS.Endpoint, c.ACS.AccessKey, err = acs.ParseConnectionString(r.get("ACS_CONNECTION_STRING")); err != nil {
 			r.fault("ACS_CONNECTION_STRING", "is wrong: "+err.Error())
 		}
-	case r.has("ACS_ENDPOINT"):
+	}
+	if r.has("ACS_ENDPOINT") {
 		if c.ACS.Endpoint, err = acs.ParseEndpoint(r.get("ACS_ENDPOINT")); err != nil {
 			r.fault("ACS_ENDPOINT", "is wrong: "+err.Error())
 		}
-	default:
+	}
+	switch {
+	case r.has("ACS_CONNECTION_STRING") && r.has("ACS_ENDPOINT"):
+		r.fault("ACS_ENDPOINT", "is set beside ACS_CONNECTION_STRING: one of them must go")
+	case !r.has("ACS_CONNECTION_STRING") && !r.has("ACS_ENDPOINT"):
 		r.fault("ACS_CONNECTION_STRING", "is missing, and so is ACS_ENDPOINT: one of them says which ACS resource to use")
 	}
 }
 
 func (r *reader) store(c *Config) {
 	c.Store = r.choice("IDENTITY_STORE", StoreTables, StoreTables, StoreLocal)
-	c.Tables = r.tables(c.Store == StoreTables, c.ManagedIdentity)
+	c.Tables = r.tables(c.Store != StoreLocal, c.ManagedIdentity)
 	if c.Store != StoreLocal {
 		return
 	}
-	if r.has("WEBSITE_INSTANCE_ID") || r.has("WEBSITE_POD_NAME") {
+	if r.has("WEBSITE_INSTANCE_ID") || r.has("WEBSITE_POD_NAME") || r.has("CONTAINER_APP_NAME") {
 		r.fault("IDENTITY_STORE", "is local, a file that does not outlive an instance in Azure: use tables")
 	}
 	if c.LocalPath = r.get("LOCAL_STORE_PATH"); c.LocalPath != "" {
@@ -199,26 +201,36 @@ func (r *reader) tables(required bool, managedIdentity string) Tables {
 		r.fault("TABLES_TABLE_NAME", err.Error())
 	}
 	connection := func(name string) {
+		if !r.has(name) {
+			return
+		}
 		var err error
 		if t.Connection, err = tables.ParseConnectionString(r.get(name)); err != nil {
 			r.fault(name, "is wrong: "+err.Error())
 		}
 	}
 	endpoint := func(name string) {
+		if !r.has(name) {
+			return
+		}
 		var err error
 		if t.Endpoint, err = tables.ParseEndpoint(r.get(name)); err != nil {
 			r.fault(name, err.Error())
 		}
 	}
+	sound := len(r.faults)
+	connection("TABLES_CONNECTION_STRING")
+	endpoint("TABLES_ENDPOINT")
+	if r.has("TABLES_CONNECTION_STRING") && r.has("TABLES_ENDPOINT") {
+		r.fault("TABLES_ENDPOINT", "is set beside TABLES_CONNECTION_STRING: one of them must go")
+	}
+	given := r.has("TABLES_CONNECTION_STRING") || r.has("TABLES_ENDPOINT")
+	if !required || given && len(r.faults) == sound {
+		return t
+	}
+	// The host's own storage is looked at only where it counts, or would.
 	const host = "AzureWebJobsStorage"
 	switch {
-	case r.has("TABLES_CONNECTION_STRING") && r.has("TABLES_ENDPOINT"):
-		r.fault("TABLES_ENDPOINT", "is set beside TABLES_CONNECTION_STRING: one of them must go")
-	case r.has("TABLES_CONNECTION_STRING"):
-		connection("TABLES_CONNECTION_STRING")
-	case r.has("TABLES_ENDPOINT"):
-		endpoint("TABLES_ENDPOINT")
-	case !required:
 	case r.has(host):
 		connection(host)
 	case r.has(host + "__tableServiceUri"):
@@ -231,7 +243,7 @@ func (r *reader) tables(required bool, managedIdentity string) Tables {
 		if t.Endpoint, err = tables.ParseEndpoint("https://" + name + ".table.core.windows.net"); err != nil || strings.ContainsAny(name, "./:@?# ") {
 			r.fault(host+"__accountName", "is not the name of a storage account")
 		}
-	default:
+	case !given:
 		r.fault("TABLES_CONNECTION_STRING", "is missing, and so are TABLES_ENDPOINT and AzureWebJobsStorage: one of them says where the table is")
 	}
 	return t

@@ -108,6 +108,11 @@ func TestEachFaultIsNamed(t *testing.T) {
 		{map[string]string{"ENTRA_TENANT_ID": ""}, "ENTRA_TENANT_ID"},
 		{map[string]string{"ENTRA_TENANT_ID": "common"}, "ENTRA_TENANT_ID"},
 		{map[string]string{"ENTRA_TENANT_ID": tenant + ",organizations"}, "ENTRA_TENANT_ID"},
+		{map[string]string{"ENTRA_TENANT_ID": ","}, "ENTRA_TENANT_ID"},
+		{map[string]string{"ENTRA_ALLOWED_CLIENT_IDS": ","}, "ENTRA_ALLOWED_CLIENT_IDS"},
+		{map[string]string{"ENTRA_AUDIENCES": " , ,"}, "ENTRA_AUDIENCES"},
+		{map[string]string{"ACS_TOKEN_SCOPES": ","}, "ACS_TOKEN_SCOPES"},
+		{map[string]string{"CORS_ALLOWED_ORIGINS": ","}, "CORS_ALLOWED_ORIGINS"},
 		{map[string]string{"ENTRA_CLIENT_ID": ""}, "ENTRA_CLIENT_ID"},
 		{map[string]string{"ENTRA_CLIENT_ID": "api://" + client}, "ENTRA_CLIENT_ID"},
 		{map[string]string{"ENTRA_REQUIRED_SCOPE": "a b"}, "ENTRA_REQUIRED_SCOPE"},
@@ -164,6 +169,19 @@ func TestEachFaultIsNamed(t *testing.T) {
 		assert.NotContains(t, err.Error(), secret)
 		assert.NotContains(t, err.Error(), key)
 	}
+}
+
+func TestOneFaultHidesNoOther(t *testing.T) {
+	_, err := Load([]string{"IDENTITY_STORE=redis", "ACS_CONNECTION_STRING=nonsense", "ACS_ENDPOINT=nonsense",
+		"TABLES_CONNECTION_STRING=nonsense", "TABLES_ENDPOINT=nonsense", "AzureWebJobsStorage=nonsense", "ENTRA_TENANT_ID=,", "PORT=x"})
+	for _, name := range []string{"IDENTITY_STORE is not", "ACS_CONNECTION_STRING is wrong", "ACS_ENDPOINT is wrong", "ACS_ENDPOINT is set beside",
+		"TABLES_CONNECTION_STRING is wrong", "TABLES_ENDPOINT is not", "AzureWebJobsStorage is wrong", "ENTRA_TENANT_ID has no entry", "ENTRA_CLIENT_ID is missing", "PORT is not"} {
+		assert.ErrorContains(t, err, name)
+	}
+	_, err = Load([]string{"IDENTITY_STORE=redis"})
+	assert.ErrorContains(t, err, "TABLES_CONNECTION_STRING is missing")
+	_, err = Load(environ(map[string]string{"TABLES_CONNECTION_STRING": "UseDevelopmentStorage=true", "AzureWebJobsStorage": "BlobEndpoint=https://a"}))
+	assert.NoError(t, err, "the host's storage is the host's affair")
 }
 
 func TestWhereTheTableIs(t *testing.T) {

@@ -71,6 +71,9 @@ func (r *reader) list(name string) []string {
 			list = append(list, entry)
 		}
 	}
+	if list == nil && r.has(name) {
+		r.fault(name, "has no entry between its commas")
+	}
 	return list
 }
 

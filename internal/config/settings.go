@@ -42,7 +42,7 @@ func Settings() []Setting {
 		{"LOCAL_STORE_PATH", "file of the embedded store; refused inside Azure", "`acsauth/identities.db` in the user's configuration folder", false},
 		{"GRAPH_ENDPOINT", "reserved: Microsoft Graph, which nothing calls yet", "`https://graph.microsoft.com`", false},
 		{"CORS_ALLOWED_ORIGINS", "origins of browser clients, comma-separated; only outside Functions, where no platform does CORS", "none", false},
-		{"RATE_LIMIT_PER_USER", "calls a minute that one user may make to one instance; `0` for no limit", "`60`", false},
+		{"RATE_LIMIT_PER_USER", "calls a minute that one user may make to one instance, a quarter more than that at once; `0` for no limit", "`60`", false},
 		{"AZURE_CLIENT_ID", "client id of the user-assigned managed identity to use", "the system-assigned one", false},
 		{"FUNCTIONS_CUSTOMHANDLER_PORT", "given by the Functions host", "none", false},
 		{"PORT", "port to listen on outside Functions", "`8080`", false},

@@ -21,7 +21,7 @@ func bearerToken(r *http.Request) (string, error) {
 	switch {
 	case !isBearer:
 		return "", noCredentials()
-	case r.URL.Query().Has("access_token"):
+	case inQuery(r):
 		return "", mangled("Send the access token in the Authorization header alone.")
 	case token == "[object Object]":
 		return "", invalid("The client sent a placeholder in place of an access token.")
@@ -29,6 +29,16 @@ func bearerToken(r *http.Request) (string, error) {
 		return "", mangled("The Authorization header must be the word Bearer followed by one access token.")
 	}
 	return token, nil
+}
+
+// inQuery reports a token in the query, where it must never be (RFC 9700 §4.3.2).
+func inQuery(r *http.Request) bool {
+	for name := range r.URL.Query() {
+		if strings.EqualFold(name, "access_token") {
+			return true
+		}
+	}
+	return false
 }
 
 // cutBearer returns what follows the scheme and its spaces.

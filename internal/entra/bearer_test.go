@@ -51,6 +51,7 @@ func TestTheTokenIsTakenFromOneHeaderAlone(t *testing.T) {
 		{"a zero byte", []string{"Bearer " + good + "\x00"}, "/", mangled},
 		{"a colon", []string{"Bearer: " + good}, "/", mangled},
 		{"in the query too", []string{"Bearer " + good}, "/?access_token=x", mangled},
+		{"in the query too, in capitals", []string{"Bearer " + good}, "/?ACCESS_TOKEN=x", mangled},
 		{"null", []string{"Bearer null"}, "/", invalid},
 		{"undefined", []string{"Bearer undefined"}, "/", invalid},
 		{"an object", []string{"Bearer [object Object]"}, "/", invalid},

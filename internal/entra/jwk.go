@@ -30,7 +30,8 @@ func (k *KeySet) parse(body []byte) (map[string][]*rsa.PublicKey, error) {
 	var set struct {
 		Keys []jsontext.Value `json:"keys"`
 	}
-	if err := json.Unmarshal(body, &set); err != nil {
+	// Lenient around the keys, strict with each.
+	if err := json.Unmarshal(body, &set, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
 		return nil, errors.New("the keys endpoint's answer is not a key set")
 	}
 	byID := map[string][]*rsa.PublicKey{}

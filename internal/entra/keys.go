@@ -32,9 +32,11 @@ const (
 
 // KeySet holds the signing keys of one issuer and fetches them from its JWKS
 // endpoint. It implements oidc.KeySet, and differs from go-oidc's own in what an
-// attacker can make it do: nothing. A bad signature never causes a fetch, and
-// unknown key ids cause one in five minutes, however many arrive. Good keys
-// outlive any failure of the endpoint for a day.
+// attacker can make it do: next to nothing. A bad signature never causes a fetch,
+// and unknown key ids cause one in five minutes, one in 30 seconds while the
+// endpoint fails, however many arrive. Good keys outlive any failure of the
+// endpoint for a day. The price: a key that Entra ID puts to use at once, without
+// publishing it first, may be refused for up to five minutes.
 type KeySet struct {
 	url      string
 	issuers  []string // what a key's own issuer may be

@@ -221,6 +221,16 @@ func TestUnfitKeysAreLeftOutOneByOne(t *testing.T) {
 	}
 }
 
+func TestOneKeyWithANameTwiceSpoilsNoOther(t *testing.T) {
+	d := newDirectory(t)
+	good := string(mustJSON(publicJWK(testKeyID, &testKeys()[0].PublicKey)))
+	for _, bad := range []string{`{"kid":"a","kid":"b"}`, `{"kid":"\ud800"}`, "{\"kid\":\"\xff\"}", `null`, `7`, `[]`} {
+		d.serve(status(200, `{"keys":[`+bad+`,`+good+`]}`))
+		_, err := d.verifier(t).Verify(t.Context(), d.goodToken())
+		assert.NoError(t, err, bad)
+	}
+}
+
 func TestAKeyMaySignForItsOwnIssuer(t *testing.T) {
 	d := newDirectory(t)
 	for _, issuer := range []string{d.issuer(), d.URL + "/{tenantid}/v2.0"} {

@@ -8,9 +8,10 @@ import (
 
 const (
 	cacheSize = 10_000
-	// cacheTTL bounds how long another process's erasure can go unnoticed here.
-	// What is issued meanwhile ends with the identity.
-	cacheTTL = 5 * time.Minute
+	// cacheTTL bounds how long another process's erasure can go unnoticed here
+	// while ACS has not done its part. What is issued meanwhile ends with the
+	// identity.
+	cacheTTL = time.Minute
 )
 
 // cache holds mappings in front of the store. A mapping never changes while it
@@ -65,12 +66,14 @@ func (c *cache) drop(m Mapping) {
 
 func (c *cache) dropUser(user User) { c.mappings.Remove(user) }
 
-func (c *cache) beginErasing(m Mapping) {
-	c.erasing.Add(m.AcsUserID, struct{}{})
+// beginErasing reports whether this call is the one that began it.
+func (c *cache) beginErasing(m Mapping) bool {
+	begunBefore, _ := c.erasing.ContainsOrAdd(m.AcsUserID, struct{}{})
 	c.drop(m)
+	return !begunBefore
 }
 
-// abandonErasing is for an erasure that never became durable.
+// abandonErasing is for whoever began it and could not mark the mapping.
 func (c *cache) abandonErasing(m Mapping) { c.erasing.Remove(m.AcsUserID) }
 
 func (c *cache) isErasing(m Mapping) bool { return c.erasing.Contains(m.AcsUserID) }

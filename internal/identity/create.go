@@ -62,6 +62,8 @@ func (s *Service) replace(ctx context.Context, dead Mapping) (Mapping, error) {
 			}
 			m, _, err := s.create(ctx, dead.User, old)
 			if err == nil && old != nil {
+				// Most likely gone; if ACS was wrong about it, it must not be lost.
+				s.discard(ctx, dead.User, dead.AcsUserID)
 				s.log.LogAttrs(ctx, slog.LevelWarn, "replaced an identity that ACS no longer knows",
 					slog.String("acsUserId", dead.AcsUserID), slog.String("replacedBy", m.AcsUserID))
 			}
@@ -148,6 +150,6 @@ func (s *Service) discard(ctx context.Context, user User, acsUserID string) {
 			slog.String("acsUserId", acsUserID), slog.Any("error", errors.Join(err, noteErr)))
 		return
 	}
-	s.log.LogAttrs(ctx, slog.LevelWarn, "an identity that lost a race is to be deleted later",
+	s.log.LogAttrs(ctx, slog.LevelWarn, "an identity that no mapping holds is to be deleted later",
 		slog.String("acsUserId", acsUserID), slog.Any("error", err))
 }

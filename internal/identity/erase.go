@@ -12,7 +12,8 @@ import (
 //
 // The note in Erasures comes first, so that a crash at any later point is found
 // by Sweep. Marking the mapping is the moment from which nothing is issued any
-// more.
+// more in this process; another one notices within cacheTTL, or when ACS has
+// deleted the identity.
 func (s *Service) Erase(ctx context.Context, user User) error {
 	_, err := s.share(ctx, "erase "+user.Key(), func(ctx context.Context) (Mapping, error) {
 		return Mapping{}, s.erase(ctx, user)
@@ -38,8 +39,10 @@ func (s *Service) erase(ctx context.Context, user User) error {
 			}
 		}
 		if err := s.finish(ctx, m); err != nil {
+			// Ends what other processes, which have not noticed yet, have issued.
+			revokeErr := s.issuer.RevokeTokens(ctx, m.AcsUserID)
 			s.log.LogAttrs(ctx, slog.LevelWarn, "an erasure is recorded and will be finished later",
-				slog.String("acsUserId", m.AcsUserID), slog.Any("error", err))
+				slog.String("acsUserId", m.AcsUserID), slog.Bool("tokensRevoked", revokeErr == nil), slog.Any("error", err))
 		}
 		return nil
 	}
@@ -48,12 +51,14 @@ func (s *Service) erase(ctx context.Context, user User) error {
 
 // markErasing notes the erasure, then marks the mapping.
 func (s *Service) markErasing(ctx context.Context, m Mapping) (marked Mapping, err error) {
-	s.cache.beginErasing(m)
-	defer func() {
-		if err != nil {
-			s.cache.abandonErasing(m)
-		}
-	}()
+	if mine := s.cache.beginErasing(m); mine {
+		defer func() {
+			// After ErrVersion another call has marked it, or it has gone.
+			if err != nil && !errors.Is(err, ErrVersion) && !errors.Is(err, ErrNotFound) {
+				s.cache.abandonErasing(m)
+			}
+		}()
+	}
 	note := Erasure{AcsUserID: m.AcsUserID, User: m.User, Reason: ReasonErase, RecordedAt: s.timestamp()}
 	if err := s.erasures.Record(ctx, note); err != nil {
 		return Mapping{}, err

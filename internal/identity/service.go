@@ -3,7 +3,10 @@ package identity
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -11,7 +14,8 @@ import (
 
 // flightTimeout bounds the work that callers of one user share. It goes on when
 // the caller that began it has gone, so that an identity made in ACS gets
-// recorded.
+// recorded. It outlasts a caller's own deadline: an answer of ACS that comes
+// late is still worth having.
 const flightTimeout = 20 * time.Second
 
 // settleTimeout bounds the clean-up after a store did not say whether it kept a
@@ -19,8 +23,9 @@ const flightTimeout = 20 * time.Second
 const settleTimeout = 5 * time.Second
 
 // Service keeps one ACS identity for one user and issues tokens for it. Make one
-// with NewService; its methods may be called from many goroutines. All their
-// errors are an *Error or come from the caller's context.
+// with NewService; its methods may be called from many goroutines. Their errors
+// are an *Error, or come from a context, or are CodeInternal: a row that can't be
+// read, a panic.
 type Service struct {
 	store    Store
 	erasures Erasures
@@ -29,6 +34,7 @@ type Service struct {
 	now      func() time.Time
 	cache    *cache
 	flights  singleflight.Group
+	working  sync.RWMutex // held for reading by the work of flights
 }
 
 // NewService returns a Service on the given parts. now is the clock.
@@ -81,33 +87,41 @@ func (s *Service) Token(ctx context.Context, user User, req TokenRequest) (Token
 
 // Refresh issues a token for the identity that the user has: CodeIdentityNotFound
 // when there is none.
-func (s *Service) Refresh(ctx context.Context, user User, req TokenRequest) (Token, Mapping, error) {
-	m, err := s.lookup(ctx, user)
-	if err != nil {
-		return Token{}, Mapping{}, err
-	}
-	token, err := s.issue(ctx, m, req)
-	if errors.Is(err, ErrUnknownIdentity) || errors.Is(err, errStartOver) {
-		s.cache.drop(m)
-		return Token{}, Mapping{}, noIdentity().Because(err)
-	}
+func (s *Service) Refresh(ctx context.Context, user User, req TokenRequest) (token Token, m Mapping, err error) {
+	m, err = s.withIdentity(ctx, user, func(m Mapping) error {
+		token, err = s.issue(ctx, m, req)
+		return err
+	})
 	return token, m, err
 }
 
 // Revoke ends every token of the user's identity: CodeIdentityNotFound when the
 // user has none.
 func (s *Service) Revoke(ctx context.Context, user User) error {
-	m, err := s.lookup(ctx, user)
-	if err != nil {
-		return err
-	}
-	if err := s.issuer.RevokeTokens(ctx, m.AcsUserID); errors.Is(err, ErrUnknownIdentity) {
+	_, err := s.withIdentity(ctx, user, func(m Mapping) error { return s.issuer.RevokeTokens(ctx, m.AcsUserID) })
+	return err
+}
+
+// withIdentity does work with the identity that the user has. Where ACS no
+// longer knows it, another process may have put a new one in its place, so the
+// store is asked once more.
+func (s *Service) withIdentity(ctx context.Context, user User, work func(Mapping) error) (Mapping, error) {
+	var dead string
+	for {
+		m, err := s.lookup(ctx, user)
+		if err != nil {
+			return Mapping{}, err
+		}
+		err = work(m)
+		if !errors.Is(err, ErrUnknownIdentity) && !errors.Is(err, errStartOver) {
+			return m, err
+		}
 		s.cache.drop(m)
-		return noIdentity().Because(err)
-	} else if err != nil {
-		return err
+		if m.AcsUserID == dead {
+			return Mapping{}, noIdentity().Because(err)
+		}
+		dead = m.AcsUserID
 	}
-	return nil
 }
 
 // Exchange trades a Teams user's Entra token for an ACS token. It concerns no
@@ -157,7 +171,14 @@ func noIdentity() *Error {
 // share runs work once for all the callers that ask for key at the same time.
 // The work has its own deadline; each caller waits for its own.
 func (s *Service) share(ctx context.Context, key string, work func(context.Context) (Mapping, error)) (Mapping, error) {
-	done := s.flights.DoChan(key, func() (any, error) {
+	done := s.flights.DoChan(key, func() (m any, err error) {
+		s.working.RLock()
+		defer s.working.RUnlock()
+		defer func() {
+			if p := recover(); p != nil { // on this goroutine it would end the process
+				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			}
+		}()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTimeout)
 		defer cancel()
 		return work(ctx)
@@ -168,6 +189,23 @@ func (s *Service) share(ctx context.Context, key string, work func(context.Conte
 		return m, r.Err
 	case <-ctx.Done():
 		return Mapping{}, ctx.Err()
+	}
+}
+
+// Wait returns when the work that callers shared and left has ended, or with ctx's
+// error. It is for a clean stop, after the last call.
+func (s *Service) Wait(ctx context.Context) error {
+	idle := make(chan struct{})
+	go func() {
+		s.working.Lock()
+		defer s.working.Unlock()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

@@ -203,6 +203,93 @@ func TestNoTokenForAnIdentityThatIsBeingErased(t *testing.T) {
 	assert.Equal(t, []string{again.AcsUserID}, w.issuer.list())
 }
 
+func TestATokenUnderWayWhenTheErasureBeginsIsNotHandedOut(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.mapped(1)
+	require.NoError(t, err)
+	w.issuer.set(func(op string) fault {
+		if op == "issue" {
+			w.issuer.set(only("delete", before))
+			assert.NoError(t, w.Erase(t.Context(), user(1)))
+		}
+		return fine
+	})
+	_, _, err = w.Token(t.Context(), user(1), chat)
+	assert.Equal(t, identity.CodeUpstreamUnavailable, identity.CodeOf(err))
+}
+
+func TestAnotherProcessReplacedTheIdentity(t *testing.T) {
+	w := newWorld(t)
+	stale := w.Service
+	_, err := w.mapped(1) // which stale keeps in its cache
+	require.NoError(t, err)
+	w.restart()
+	require.NoError(t, w.Erase(t.Context(), user(1)))
+	m, err := w.mapped(1)
+	require.NoError(t, err)
+
+	require.NoError(t, stale.Revoke(t.Context(), user(1)), "the cached identity has gone, the user's new one has not")
+	_, again, err := stale.Refresh(t.Context(), user(1), chat)
+	require.NoError(t, err)
+	assert.Equal(t, m.AcsUserID, again.AcsUserID)
+}
+
+func (w *world) mapped(n int) (identity.Mapping, error) {
+	m, _, err := w.Ensure(w.Context(), user(n))
+	return m, err
+}
+
+func TestAReplacedIdentityThatLivesAfterAllIsDeleted(t *testing.T) {
+	w := newWorld(t)
+	old, err := w.mapped(1)
+	require.NoError(t, err)
+	wrong := true
+	w.issuer.gone = func(id string) bool { return wrong && id == old.AcsUserID }
+	_, m, err := w.Token(t.Context(), user(1), chat)
+	require.NoError(t, err)
+	wrong = false
+	assert.Equal(t, []string{m.AcsUserID}, w.issuer.list())
+}
+
+func TestWaitIsForWorkThatItsCallerLeft(t *testing.T) {
+	w := newWorld(t)
+	entered, release := make(chan struct{}), make(chan struct{})
+	w.issuer.set(func(op string) fault {
+		if op == "create" {
+			close(entered)
+			<-release
+		}
+		return fine
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	left := make(chan error)
+	go func() {
+		_, _, err := w.Ensure(ctx, user(1))
+		left <- err
+	}()
+	<-entered
+	cancel()
+	assert.ErrorIs(t, <-left, context.Canceled)
+	impatient, cancelWait := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancelWait()
+	assert.ErrorIs(t, w.Wait(impatient), context.DeadlineExceeded)
+	close(release)
+	require.NoError(t, w.Wait(t.Context()))
+	_, err := w.store.Store.Get(t.Context(), user(1))
+	assert.NoError(t, err, "the identity is recorded")
+}
+
+func TestAPanicInSharedWorkIsAnError(t *testing.T) {
+	w := newWorld(t)
+	w.issuer.set(func(string) fault { panic("oops") })
+	_, _, err := w.Ensure(t.Context(), user(1))
+	assert.ErrorContains(t, err, "oops")
+	assert.Equal(t, identity.CodeInternal, identity.CodeOf(err))
+	w.issuer.set(nil)
+	_, err = w.mapped(1)
+	assert.NoError(t, err)
+}
+
 func TestAnIdentityThatACSForgotIsReplacedOnce(t *testing.T) {
 	w := newWorld(t)
 	m, _, err := w.Ensure(t.Context(), user(1))

@@ -54,11 +54,12 @@ func only(operation string, what fault) func(string) fault {
 // around runs work with the fault that is due.
 func (f *faults) around(operation string, work func() error) error {
 	f.mu.Lock()
-	what := fine
-	if f.next != nil {
-		what = f.next(operation)
-	}
+	next := f.next
 	f.mu.Unlock()
+	what := fine
+	if next != nil {
+		what = next(operation)
+	}
 	if what == before {
 		return errDown
 	}
@@ -75,7 +76,8 @@ type issuer struct {
 	lock       sync.Mutex
 	made       int
 	identities map[string]bool
-	lost       []string // made, and the answer never came
+	lost       []string             // made, and the answer never came
+	gone       func(id string) bool // what is wrongly called unknown
 }
 
 func (i *issuer) CreateIdentity(context.Context) (id string, err error) {
@@ -99,7 +101,7 @@ func (i *issuer) CreateIdentity(context.Context) (id string, err error) {
 func (i *issuer) known(id string) error {
 	i.lock.Lock()
 	defer i.lock.Unlock()
-	if !i.identities[id] {
+	if !i.identities[id] || i.gone != nil && i.gone(id) {
 		return identity.ErrUnknownIdentity
 	}
 	return nil

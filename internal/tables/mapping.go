@@ -37,11 +37,11 @@ func (s *Store) Get(ctx context.Context, user identity.User) (identity.Mapping, 
 	}
 	var row mappingRow
 	if err := json.Unmarshal(resp.Value, &row); err != nil {
-		return identity.Mapping{}, fmt.Errorf("mapping of user %s can't be read: a property has the wrong type", user.Key())
+		return identity.Mapping{}, errors.New("the user's mapping can't be read: a property has the wrong type")
 	}
 	if row.AcsUserID == "" || row.CreatedAt.IsZero() || row.Schema < 1 || row.Schema > schema || resp.ETag == "" {
-		return identity.Mapping{}, fmt.Errorf("mapping of user %s can't be read: want AcsUserId, CreatedAt, an ETag and Schema %d, got Schema %d",
-			user.Key(), schema, row.Schema)
+		return identity.Mapping{}, fmt.Errorf("the user's mapping can't be read: want AcsUserId, CreatedAt, an ETag and Schema %d, got Schema %d",
+			schema, row.Schema)
 	}
 	return identity.Mapping{
 		User:      user,

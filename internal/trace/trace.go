@@ -1,7 +1,8 @@
 // Package trace carries a W3C trace context (https://www.w3.org/TR/trace-context/)
 // from an incoming request to the requests made because of it. It makes no
 // spans of its own and exports nothing: the log lines and the upstreams' records
-// find each other by the trace id.
+// find each other by the trace id. A tracestate is not handed on: it is free text
+// of somebody who need not have signed in.
 package trace
 
 import (
@@ -17,16 +18,14 @@ type Context struct {
 	TraceID string // 32 lower-case hexadecimal digits
 	SpanID  string // 16
 	flags   string // 2
-	state   string // tracestate, handed on as it came
 }
 
 // Only version 00 is read; a later version begins in the same way.
 var traceparent = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$`)
 
 const (
-	noTrace  = "00000000000000000000000000000000"
-	noSpan   = "0000000000000000"
-	maxState = 512
+	noTrace = "00000000000000000000000000000000"
+	noSpan  = "0000000000000000"
 )
 
 // FromRequest continues the trace of a request, or begins one where it has none
@@ -37,9 +36,6 @@ func FromRequest(r *http.Request) Context {
 		m := traceparent.FindStringSubmatch(values[0])
 		if m != nil && m[1] != "ff" && (m[1] != "00" || m[5] == "") && m[2] != noTrace && m[3] != noSpan {
 			c.TraceID, c.flags = m[2], m[4]
-			if state := r.Header.Get("Tracestate"); len(state) <= maxState {
-				c.state = state
-			}
 			return c
 		}
 	}
@@ -68,9 +64,6 @@ func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if c, ok := r.Context().Value(contextKey{}).(Context); ok {
 		r = r.Clone(r.Context()) // a RoundTripper may not change its request
 		r.Header.Set("Traceparent", "00-"+c.TraceID+"-"+c.SpanID+"-"+c.flags)
-		if c.state != "" {
-			r.Header.Set("Tracestate", c.state)
-		}
 	}
 	return t.Next.RoundTrip(r)
 }
