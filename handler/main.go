@@ -13,12 +13,26 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	tuneMemory(os.Getenv)
 	p := Program{Args: os.Args[1:], Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr}
 	os.Exit(p.Run(ctx))
+}
+
+// tuneMemory lets the heap grow further before it is swept: it is so small that
+// the collector would otherwise run after every few hundred requests. The limit
+// keeps a large one in bounds. GOGC and GOMEMLIMIT have the last word.
+func tuneMemory(getenv func(string) string) {
+	if getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
+	if getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(64 << 20)
+	}
 }

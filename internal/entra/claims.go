@@ -1,9 +1,9 @@
 package entra
 
 import (
+	"bytes"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -49,11 +49,11 @@ func (c claims) ofB2C(tenantID string) claims {
 
 // claimNames lists what parseClaims reads. The same name in another case is
 // refused: another reader of the token might take it for the claim.
-var claimNames = []string{"iss", "aud", "tid", "oid", "ver", "scp", "idtyp", "azp", "appid", "sub", "tfp", "acr", "roles", "exp", "nbf", "iat"}
+var claimNames = bytes.Fields([]byte("iss aud tid oid ver scp idtyp azp appid sub tfp acr roles exp nbf iat"))
 
 func parseClaims(b []byte) (c claims, err error) {
-	err = members(b, func(name string, value *jsontext.Decoder) error {
-		switch name {
+	err = members(b, func(name []byte, value *jsontext.Decoder) error {
+		switch string(name) {
 		case "iss":
 			return text(value, &c.issuer)
 		case "aud":
@@ -87,7 +87,7 @@ func parseClaims(b []byte) (c claims, err error) {
 		case "iat":
 			return numericDate(value, &c.issuedAt)
 		}
-		if slices.ContainsFunc(claimNames, func(known string) bool { return strings.EqualFold(name, known) }) {
+		if slices.ContainsFunc(claimNames, func(known []byte) bool { return bytes.EqualFold(name, known) }) {
 			return errors.New("a claim is spelled in another case")
 		}
 		return value.SkipValue()

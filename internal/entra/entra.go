@@ -139,10 +139,10 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (identity.Caller, err
 	if err != nil {
 		return identity.Caller{}, invalid("The access token is malformed.").Because(err)
 	}
-	if err := token.header.check(); err != nil {
+	c, err := parseClaims(token.payload)
+	if err != nil {
 		return identity.Caller{}, invalid("The access token is malformed.").Because(err)
 	}
-	c := token.claims
 	iss, ok := v.issuers[c.issuer]
 	if !ok {
 		return identity.Caller{}, v.stranger(ctx, c, raw)
@@ -151,10 +151,9 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (identity.Caller, err
 	if !ok {
 		return identity.Caller{}, invalid("The access token is for another audience.")
 	}
-	// go-oidc does not hand on the error of a KeySet, so it comes this way.
-	var keyErr error
-	if _, err := verifier.Verify(withErrorSlot(ctx, &keyErr), raw); err != nil {
-		return identity.Caller{}, verifyError(err, keyErr)
+	s := &signatureCheck{token: token}
+	if _, err := verifier.Verify(s.context(ctx), raw); err != nil {
+		return identity.Caller{}, verifyError(err, s.err)
 	}
 	return v.check(c, iss)
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math/big"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -317,7 +318,15 @@ func TestNewRefusesToExpectNothing(t *testing.T) {
 	}
 }
 
+// asInTheHandler has the collector run as the handler has it run.
+func asInTheHandler(b *testing.B) {
+	earlier := debug.SetGCPercent(400)
+	b.Cleanup(func() { debug.SetGCPercent(earlier) })
+}
+
+// BenchmarkRSAVerify is the bare verification that BenchmarkVerify is measured by.
 func BenchmarkRSAVerify(b *testing.B) {
+	asInTheHandler(b)
 	d := newDirectory(b)
 	token := d.goodToken()
 	_, _, signature, err := segments(token)
@@ -330,7 +339,11 @@ func BenchmarkRSAVerify(b *testing.B) {
 	}
 }
 
+// BenchmarkVerify is the whole check of a token of Entra ID's usual length. Of its
+// allocations about 95 are go-oidc's and go-jose's, the rest are the strings and
+// buffers of the second reading.
 func BenchmarkVerify(b *testing.B) {
+	asInTheHandler(b)
 	d := newDirectory(b)
 	v := d.verifier(b)
 	token := d.goodToken(object{"rh": strings.Repeat("r", 80), "aio": strings.Repeat("a", 120), "sub": strings.Repeat("s", 43)})

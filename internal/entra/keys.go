@@ -73,47 +73,48 @@ func NewKeySet(url string, issuers []string, tenantID string, client *http.Clien
 	return &KeySet{url: url, issuers: issuers, tenantID: tenantID, client: client, log: log, now: now}
 }
 
-type errorSlotKey struct{}
+// signatureCheck goes through go-oidc's verifier to the KeySet and back. It
+// saves taking the token apart again, and brings the KeySet's error, which
+// go-oidc does not hand on.
+type signatureCheck struct {
+	token token
+	err   error
+}
 
-// withErrorSlot lets a KeySet leave its error where the caller of go-oidc's
-// verifier finds it.
-func withErrorSlot(ctx context.Context, slot *error) context.Context {
-	return context.WithValue(ctx, errorSlotKey{}, slot)
+type signatureCheckKey struct{}
+
+func (s *signatureCheck) context(ctx context.Context) context.Context {
+	return context.WithValue(ctx, signatureCheckKey{}, s)
 }
 
 // VerifySignature implements oidc.KeySet: it returns the payload of a compact
 // JWS that one of the keys has signed with RS256.
 func (k *KeySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
-	payload, err := k.verify(ctx, jwt)
-	if slot, ok := ctx.Value(errorSlotKey{}).(*error); ok {
-		*slot = err
-	}
-	return payload, err
-}
-
-func (k *KeySet) verify(ctx context.Context, jwt string) ([]byte, error) {
-	head, payload, signature, err := segments(jwt)
-	if err != nil {
-		return nil, err
-	}
-	h, err := parseHeader(head)
-	if err == nil {
-		err = h.check()
-	}
-	if err != nil {
-		return nil, err
-	}
-	candidates, err := k.find(ctx, h.kid)
-	if err != nil {
-		return nil, err
-	}
-	digest := sha256.Sum256([]byte(jwt[:strings.LastIndexByte(jwt, '.')]))
-	for _, key := range candidates {
-		if rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], signature) == nil {
-			return payload, nil
+	s, ok := ctx.Value(signatureCheckKey{}).(*signatureCheck)
+	if !ok || s.token.raw != jwt {
+		s = &signatureCheck{}
+		if s.token, s.err = parseToken(jwt); s.err != nil {
+			return nil, s.err
 		}
 	}
-	return nil, errBadSignature
+	if s.err = k.verify(ctx, s.token); s.err != nil {
+		return nil, s.err
+	}
+	return s.token.payload, nil
+}
+
+func (k *KeySet) verify(ctx context.Context, t token) error {
+	candidates, err := k.find(ctx, t.header.kid)
+	if err != nil {
+		return err
+	}
+	digest := sha256.Sum256([]byte(t.raw[:strings.LastIndexByte(t.raw, '.')]))
+	for _, key := range candidates {
+		if rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], t.signature) == nil {
+			return nil
+		}
+	}
+	return errBadSignature
 }
 
 // find returns the keys of that id; errNoKeys or errUnknownKey.

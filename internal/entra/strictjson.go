@@ -13,15 +13,15 @@ import (
 // members reads the JSON object b and calls each for every member, which reads
 // the value. A name that stands twice, in nested objects too, invalid UTF-8 and
 // anything after the object are errors. No error quotes the text.
-func members(b []byte, each func(name string, value *jsontext.Decoder) error) error {
+func members(b []byte, each func(name []byte, value *jsontext.Decoder) error) error {
 	d := jsontext.NewDecoder(bytes.NewBuffer(b))
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
 		return errors.New("not a JSON object")
 	}
 	for d.PeekKind() == '"' {
-		t, err := d.ReadToken()
+		name, err := d.ReadValue() // not a Token, whose String would be a copy
 		if err == nil {
-			err = each(t.String(), d)
+			err = each(unquote(name), d)
 		}
 		if err != nil {
 			return unquoted(err)
@@ -34,6 +34,18 @@ func members(b []byte, each func(name string, value *jsontext.Decoder) error) er
 		return errors.New("there is something after the JSON object")
 	}
 	return nil
+}
+
+// unquote returns the text of a JSON string, which is known to be valid.
+func unquote(quoted jsontext.Value) []byte {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1]
+	}
+	text, err := jsontext.AppendUnquote(nil, quoted)
+	if err != nil {
+		return nil
+	}
+	return text
 }
 
 // unquoted drops the decoder's words, which quote the text.

@@ -13,8 +13,9 @@ const maxToken = 8 << 10
 
 // token is a compact JWS taken apart, with nothing verified.
 type token struct {
-	header header
-	claims claims
+	raw                string
+	header             header
+	payload, signature []byte
 }
 
 type header struct{ alg, kid, typ string }
@@ -26,15 +27,15 @@ func segments(raw string) (header, payload, signature []byte, err error) {
 	if len(raw) > maxToken {
 		return nil, nil, nil, errors.New("token is too long")
 	}
+	if strings.IndexByte(raw, '\n') >= 0 || strings.IndexByte(raw, '\r') >= 0 { // which encoding/base64 skips
+		return nil, nil, nil, errors.New("token has a line end in it")
+	}
 	parts := strings.Split(raw, ".")
 	if len(parts) != 3 {
 		return nil, nil, nil, errors.New("token has not three parts")
 	}
 	var decoded [3][]byte
 	for i, part := range parts {
-		if strings.ContainsAny(part, "\r\n") { // which encoding/base64 skips
-			return nil, nil, nil, errors.New("token has a line end in it")
-		}
 		if decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
 			return nil, nil, nil, errors.New("token is not base64url")
 		}
@@ -42,24 +43,22 @@ func segments(raw string) (header, payload, signature []byte, err error) {
 	return decoded[0], decoded[1], decoded[2], nil
 }
 
+// parseToken also holds the header against the policy.
 func parseToken(raw string) (token, error) {
-	head, payload, _, err := segments(raw)
+	head, payload, signature, err := segments(raw)
 	if err != nil {
 		return token{}, err
 	}
-	var t token
-	if t.header, err = parseHeader(head); err != nil {
-		return token{}, err
+	h, err := parseHeader(head)
+	if err == nil {
+		err = h.check()
 	}
-	if t.claims, err = parseClaims(payload); err != nil {
-		return token{}, err
-	}
-	return t, nil
+	return token{raw, h, payload, signature}, err
 }
 
 func parseHeader(b []byte) (h header, err error) {
-	err = members(b, func(name string, value *jsontext.Decoder) error {
-		switch name {
+	err = members(b, func(name []byte, value *jsontext.Decoder) error {
+		switch string(name) {
 		case "alg":
 			return text(value, &h.alg)
 		case "kid":
