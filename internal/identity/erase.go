@@ -4,6 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
+)
+
+// finishTimeout bounds how long a caller waits for an erasure that is durable
+// already, and revokeTimeout for what is done when that did not end well.
+const (
+	finishTimeout = 4 * time.Second
+	revokeTimeout = 2 * time.Second
 )
 
 // Erase deletes the user's identity, with all its data in ACS, and the mapping.
@@ -38,15 +46,21 @@ func (s *Service) erase(ctx context.Context, user User) error {
 				return err
 			}
 		}
-		if err := s.finish(ctx, m); err != nil {
+		if err := within(ctx, finishTimeout, func(ctx context.Context) error { return s.finish(ctx, m) }); err != nil {
 			// Ends what other processes, which have not noticed yet, have issued.
-			revokeErr := s.issuer.RevokeTokens(ctx, m.AcsUserID)
+			revokeErr := within(ctx, revokeTimeout, func(ctx context.Context) error { return s.issuer.RevokeTokens(ctx, m.AcsUserID) })
 			s.log.LogAttrs(ctx, slog.LevelWarn, "an erasure is recorded and will be finished later",
 				slog.String("acsUserId", m.AcsUserID), slog.Bool("tokensRevoked", revokeErr == nil), slog.Any("error", err))
 		}
 		return nil
 	}
 	return contended()
+}
+
+func within(ctx context.Context, timeout time.Duration, work func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return work(ctx)
 }
 
 // markErasing notes the erasure, then marks the mapping.

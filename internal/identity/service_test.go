@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -180,6 +181,23 @@ func TestErasureIsFinishedWhereverItStopped(t *testing.T) {
 			assert.Empty(t, notes)
 		})
 	}
+}
+
+func TestADurableErasureIsAnsweredAlsoWhenACSHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		_, err := w.mapped(1)
+		require.NoError(t, err)
+		w.issuer.hangs = true
+		began := time.Now()
+		require.NoError(t, w.Erase(t.Context(), user(1)))
+		assert.LessOrEqual(t, time.Since(began), 6*time.Second)
+		assert.Contains(t, w.log.String(), "will be finished later")
+		w.issuer.hangs = false
+		_, err = w.Sweep(t.Context(), 10)
+		require.NoError(t, err)
+		assert.Empty(t, w.issuer.list())
+	})
 }
 
 func TestNoTokenForAnIdentityThatIsBeingErased(t *testing.T) {

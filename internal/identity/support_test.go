@@ -78,6 +78,7 @@ type issuer struct {
 	identities map[string]bool
 	lost       []string             // made, and the answer never came
 	gone       func(id string) bool // what is wrongly called unknown
+	hangs      bool                 // neither deletes nor revokes, and does not say so
 }
 
 func (i *issuer) CreateIdentity(context.Context) (id string, err error) {
@@ -112,11 +113,19 @@ func (i *issuer) IssueToken(_ context.Context, id string, _ identity.TokenReques
 	return identity.Token{Value: secret.New("token of " + id)}, err
 }
 
-func (i *issuer) RevokeTokens(_ context.Context, id string) error {
+func (i *issuer) RevokeTokens(ctx context.Context, id string) error {
+	if i.hangs {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	return i.around("revoke", func() error { return i.known(id) })
 }
 
-func (i *issuer) DeleteIdentity(_ context.Context, id string) error {
+func (i *issuer) DeleteIdentity(ctx context.Context, id string) error {
+	if i.hangs {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	return i.around("delete", func() error {
 		i.lock.Lock()
 		defer i.lock.Unlock()
