@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
-	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -27,8 +26,7 @@ const statusClientGone = 499
 const (
 	// maxBody is room for a Teams user's token, which has 2 to 3 KiB.
 	maxBody = 16 << 10
-	// maxDrain is how much of a body that is too large is read all the same, so
-	// that a client which sends first and listens later gets its answer.
+	// maxDrain is how much of a body is read that nobody wants.
 	maxDrain = 16 << 20
 )
 
@@ -167,27 +165,28 @@ func (c *call) readBody() error {
 	return c.decodeBody(&struct{}{})
 }
 
-func (c *call) tooLarge() error {
+// drain reads what is left of the body, so that a client which sends first and
+// listens later gets its answer instead of a broken connection.
+func (c *call) drain() {
 	if c.r.Header.Get("Expect") == "" { // else the client waits to be asked for it
 		_, _ = io.CopyN(io.Discard, c.r.Body, maxDrain)
 	}
+}
+
+func (c *call) tooLarge() error {
 	return identity.Errorf(identity.CodeBodyTooLarge, "The request body has more than %d bytes.", maxBody)
 }
 
 // query returns the values of a query parameter, whose name counts in any case
 // of ASCII, as the Functions host takes it.
-func (c *call) query(name string) ([]string, error) {
-	values, err := url.ParseQuery(c.r.URL.RawQuery)
-	if err != nil {
-		return nil, identity.Errorf(identity.CodeInvalidRequest, "The query can't be read.")
-	}
+func (c *call) query(name string) []string {
 	var found []string
-	for key, v := range values {
+	for key, v := range c.r.URL.Query() {
 		if lower(key) == lower(name) {
 			found = append(found, v...)
 		}
 	}
-	return found, nil
+	return found
 }
 
 // json answers with a JSON body.

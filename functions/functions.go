@@ -16,6 +16,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -135,6 +136,10 @@ func (a *app) serve(c *call) error {
 	c.function = f.name
 	if !slices.Contains(f.methods, c.r.Method) {
 		return c.otherMethod(f)
+	}
+	if _, err := url.ParseQuery(c.r.URL.RawQuery); err != nil {
+		// What can't be read may hide a second access token.
+		return identity.Errorf(identity.CodeInvalidRequest, "The query can't be read.")
 	}
 	if c.r.ContentLength > maxBody {
 		return c.tooLarge()

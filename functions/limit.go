@@ -11,7 +11,7 @@ import (
 
 // maxLimited is how many users are kept count of; the one not seen for longest
 // starts afresh.
-const maxLimited = 10_000
+const maxLimited = 4096
 
 // limiter bounds the calls of each user, so that one can't use up what ACS
 // grants the whole resource: 1,000 tokens in 30 seconds

@@ -66,6 +66,7 @@ var byCode = kinds()
 
 // fail answers with a problem document.
 func (c *call) fail(a *app, err error) {
+	c.drain()
 	e := publicError(err)
 	k := byCode[e.Code]
 	c.code, c.err = e.Code, err

@@ -44,14 +44,7 @@ func (a *app) tokenRequest(c *call) (identity.TokenRequest, error) {
 	if err := c.decodeBody(&in); err != nil {
 		return identity.TokenRequest{}, err
 	}
-	scopes, err := c.query("scopes")
-	if err != nil {
-		return identity.TokenRequest{}, err
-	}
-	expires, err := c.query("expiresInMinutes")
-	if err != nil {
-		return identity.TokenRequest{}, err
-	}
+	scopes, expires := c.query("scopes"), c.query("expiresInMinutes")
 	if scopes != nil && in.Scopes != nil || expires != nil && in.ExpiresInMinutes != nil || len(expires) > 1 {
 		return identity.TokenRequest{}, identity.Errorf(identity.CodeInvalidRequest, "Send each parameter once, in the query or in the body.")
 	}

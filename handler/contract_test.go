@@ -146,6 +146,8 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		{"lifetime empty", request{path: "/api/getToken?expiresInMinutes="}, 400, "invalid_request"},
 		{"lifetime twice", request{path: "/api/getToken?expiresInMinutes=60&expiresInMinutes=60"}, 400, "invalid_request"},
 		{"scopes in both places", request{method: "POST", path: "/api/getToken?scopes=chat", body: `{"scopes":["chat"]}`}, 400, "invalid_request"},
+		{"a semicolon in the query", request{path: "/api/getUser?a=1;access_token=x"}, 400, "invalid_request"},
+		{"a broken query of a function without input", request{method: "DELETE", path: "/api/deleteUser?access_token=x&b=%zz"}, 400, "invalid_request"},
 		{"a broken query", request{path: "/api/getToken?scopes=%zz"}, 400, "invalid_request"},
 		{"an unknown scope", request{path: "/api/getToken?scopes=admin"}, 400, "invalid_scope"},
 		{"a scope that is not granted here", request{path: "/api/getToken?scopes=chat.join"}, 400, "invalid_scope"},

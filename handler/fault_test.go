@@ -209,6 +209,18 @@ func tableTwice(t *testing.T) []map[string]string {
 	return []map[string]string{changes, changes}
 }
 
+func TestAnAnswerReachesAClientThatIsStillSending(t *testing.T) {
+	h := start(t, nil)
+	for _, chunked := range []bool{false, true} {
+		for range 5 {
+			a, err := h.try(request{method: "POST", path: "/api/getToken", token: "not.a.token", body: strings.Repeat("x", 10<<20), chunked: chunked})
+			if assert.NoError(t, err) {
+				assert.Contains(t, []int{401, 413}, a.status)
+			}
+		}
+	}
+}
+
 func TestASlowClientOrABrokenOneHarmsNobody(t *testing.T) {
 	h := start(t, nil)
 	address := strings.TrimPrefix(h.URL, "http://")

@@ -124,7 +124,7 @@ func (d *directory) badTokens() []badToken {
 		{"a header that is no object", raw(`[]`, goodBody), ""},
 		{"a header of null", raw(`null`, goodBody), ""},
 		{"something after the header", raw(goodHead+"{}", goodBody), ""},
-		{"a deep header", raw(`{"x5t":`+strings.Repeat("[", 3000)+strings.Repeat("]", 3000)+`,`+goodHead[1:], goodBody), ""},
+		{"a deep header", raw(`{"typ":`+strings.Repeat("[", 3000)+strings.Repeat("]", 3000)+`,`+goodHead[1:], goodBody), ""},
 
 		{"exp now", claims(object{"exp": now}), ""},
 		{"exp a second ago", claims(object{"exp": now - 1, "iat": now - 100}), ""},
@@ -219,6 +219,9 @@ func (d *directory) badTokens() []badToken {
 		"b64": false, "cty": "JWT", "zip": "DEF", "nonce": "n", "p2c": 1, "enc": "A256GCM", "Alg": "none", "KID": "x",
 	} {
 		rows = append(rows, badToken{"header " + name, head(object{name: value}), ""})
+	}
+	for _, x5t := range []any{"another", 1, []string{testKeyID}, object{}} {
+		rows = append(rows, badToken{fmt.Sprintf("x5t %v", x5t), head(object{"x5t": x5t}), ""})
 	}
 	for _, crit := range [][]string{{"exp"}, {"b64"}} {
 		rows = append(rows, badToken{"crit " + crit[0], head(object{"crit": crit, "b64": true}), ""})

@@ -2,7 +2,6 @@ package entra
 
 import (
 	"context"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
@@ -74,7 +73,7 @@ func (k *KeySet) run(f *fetch, gate *time.Time) {
 }
 
 // get asks the endpoint. Any answer that holds no usable key is an error.
-func (k *KeySet) get(ctx context.Context) (map[string][]*rsa.PublicKey, error) {
+func (k *KeySet) get(ctx context.Context) (map[string][]key, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url, nil)
 	if err != nil {
 		return nil, err

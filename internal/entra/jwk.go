@@ -12,6 +12,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// key is one that may be used.
+type key struct {
+	public     *rsa.PublicKey
+	thumbprint string // its x5t, or empty
+}
+
 // jwk is a JSON Web Key as far as it matters for RS256 (RFC 7517, RFC 7518 §6.3).
 type jwk struct {
 	Type       string   `json:"kty"`
@@ -21,12 +27,13 @@ type jwk struct {
 	Operations []string `json:"key_ops"`
 	Modulus    string   `json:"n"`
 	Exponent   string   `json:"e"`
+	Thumbprint string   `json:"x5t"`
 	Issuer     string   `json:"issuer"` // Entra ID's own: whose tokens the key may sign
 }
 
 // parse reads a JWK set. A key that is unfit for RS256, weak, broken or another
 // issuer's is left out; it does not spoil the others.
-func (k *KeySet) parse(body []byte) (map[string][]*rsa.PublicKey, error) {
+func (k *KeySet) parse(body []byte) (map[string][]key, error) {
 	var set struct {
 		Keys []jsontext.Value `json:"keys"`
 	}
@@ -34,14 +41,14 @@ func (k *KeySet) parse(body []byte) (map[string][]*rsa.PublicKey, error) {
 	if err := json.Unmarshal(body, &set, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
 		return nil, errors.New("the keys endpoint's answer is not a key set")
 	}
-	byID := map[string][]*rsa.PublicKey{}
+	byID := map[string][]key{}
 	for _, raw := range set.Keys {
-		var key jwk
-		if json.Unmarshal(raw, &key) != nil || !k.mayUse(key) {
+		var candidate jwk
+		if json.Unmarshal(raw, &candidate) != nil || !k.mayUse(candidate) {
 			continue
 		}
-		if public := key.rsa(); public != nil {
-			byID[key.ID] = append(byID[key.ID], public)
+		if public := candidate.rsa(); public != nil {
+			byID[candidate.ID] = append(byID[candidate.ID], key{public, candidate.Thumbprint})
 		}
 	}
 	if len(byID) == 0 {

@@ -57,7 +57,7 @@ type KeySet struct {
 
 // keys is one good answer of the endpoint.
 type keys struct {
-	byID    map[string][]*rsa.PublicKey
+	byID    map[string][]key
 	fetched time.Time
 }
 
@@ -110,7 +110,10 @@ func (k *KeySet) verify(ctx context.Context, t token) error {
 	}
 	digest := sha256.Sum256([]byte(t.raw[:strings.LastIndexByte(t.raw, '.')]))
 	for _, key := range candidates {
-		if rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], t.signature) == nil {
+		if x5t := t.header.x5t; x5t != "" && x5t != t.header.kid && x5t != key.thumbprint {
+			continue // the header names two keys
+		}
+		if rsa.VerifyPKCS1v15(key.public, crypto.SHA256, digest[:], t.signature) == nil {
 			return nil
 		}
 	}
@@ -118,7 +121,7 @@ func (k *KeySet) verify(ctx context.Context, t token) error {
 }
 
 // find returns the keys of that id; errNoKeys or errUnknownKey.
-func (k *KeySet) find(ctx context.Context, kid string) ([]*rsa.PublicKey, error) {
+func (k *KeySet) find(ctx context.Context, kid string) ([]key, error) {
 	set, err := k.fresh(ctx)
 	if err != nil {
 		return nil, err

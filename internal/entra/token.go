@@ -18,7 +18,7 @@ type token struct {
 	payload, signature []byte
 }
 
-type header struct{ alg, kid, typ string }
+type header struct{ alg, kid, typ, x5t string }
 
 // segments splits a compact JWS and decodes its three parts. It refuses what
 // lenient decoders let through: white space, padding, the other alphabet, and
@@ -65,8 +65,8 @@ func parseHeader(b []byte) (h header, err error) {
 			return text(value, &h.kid)
 		case "typ":
 			return text(value, &h.typ)
-		case "x5t": // a second name of the key, which is found by kid
-			return value.SkipValue()
+		case "x5t": // a second name of the key: KeySet holds it to that
+			return text(value, &h.x5t)
 		}
 		// crit, jku, jwk, x5u, zip, b64, cty, and the nonce of tokens that are
 		// for Microsoft's own eyes

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	cacheSize = 10_000
+	cacheSize = 4096 // twice as many as ACS grants tokens in cacheTTL
 	// cacheTTL bounds how long another process's erasure can go unnoticed here
 	// while ACS has not done its part. What is issued meanwhile ends with the
 	// identity.
