@@ -158,6 +158,9 @@ func (c *call) readBody() error {
 	}
 	mediaType, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
 	charset := params["charset"]
+	if mediaType == "application/x-www-form-urlencoded" && bytes.Contains(body, []byte("access_token=")) {
+		return &identity.Error{Code: identity.CodeInvalidRequest, Detail: "Send the access token in the Authorization header alone.", Err: identity.ErrBadCredentials}
+	}
 	if err != nil || mediaType != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return identity.Errorf(identity.CodeUnsupportedMediaType, "Send the request body as application/json in UTF-8.")
 	}

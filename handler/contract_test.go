@@ -123,6 +123,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		{"a body of 4 MiB", request{method: "POST", path: "/api/getUser", body: huge}, 413, "body_too_large"},
 		{"a body of 4 MiB in chunks", request{method: "POST", path: "/api/getToken", body: huge, chunked: true}, 413, "body_too_large"},
 		{"a form", request{method: "POST", path: "/api/getToken", body: "scopes=chat", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}}, 415, "unsupported_media_type"},
+		{"a form with an access token", request{method: "POST", path: "/api/getUser", body: "access_token=x", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}}, 400, "invalid_request"},
 		{"no content type", request{method: "POST", path: "/api/getToken", body: "{}", header: map[string]string{"Content-Type": ""}}, 415, "unsupported_media_type"},
 		{"another charset", request{method: "POST", path: "/api/getToken", body: "{}", header: map[string]string{"Content-Type": "application/json; charset=utf-16"}}, 415, "unsupported_media_type"},
 

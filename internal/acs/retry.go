@@ -1,6 +1,7 @@
 package acs
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptrace"
@@ -105,7 +106,9 @@ func (p tryPolicy) Do(req *policy.Request) (*http.Response, error) {
 		WroteHeaderField: func(string, []string) { sent.Store(true) },
 	})
 	resp, err := req.Clone(ctx).Next()
-	p.budget.count(resp, err)
+	if !errors.Is(req.Raw().Context().Err(), context.Canceled) { // a caller who leaves says nothing of ACS
+		p.budget.count(resp, err)
+	}
 	if err != nil && !sent.Load() {
 		return nil, &notSentError{err}
 	}

@@ -156,6 +156,8 @@ func TestEachFaultIsNamed(t *testing.T) {
 		{map[string]string{"AZURE_CLIENT_ID": "me"}, "AZURE_CLIENT_ID"},
 		{map[string]string{"PORT": "http"}, "PORT"},
 		{map[string]string{"PUBLIC_URL": "api.example"}, "PUBLIC_URL"},
+		{map[string]string{"PUBLIC_URL": `https://a"b`}, "PUBLIC_URL"},
+		{map[string]string{"PUBLIC_URL": "https://a,b"}, "PUBLIC_URL"},
 		{map[string]string{"PUBLIC_URL": "http://api.example"}, "PUBLIC_URL"},
 		{map[string]string{"FUNCTIONS_CUSTOMHANDLER_PORT": "0"}, "FUNCTIONS_CUSTOMHANDLER_PORT"},
 		{map[string]string{"LOG_LEVEL": "loud"}, "LOG_LEVEL"},

@@ -3,6 +3,7 @@ package config
 import (
 	"log/slog"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -160,8 +161,10 @@ func (r *reader) origin(name, fallback string) string {
 
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && s == u.Scheme+"://"+u.Host
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && hostAndPort.MatchString(u.Host) && s == u.Scheme+"://"+u.Host
 }
+
+var hostAndPort = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 
 // unknown returns the variables that begin like settings and are none.
 func (r *reader) unknown() []string {

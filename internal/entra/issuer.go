@@ -2,6 +2,7 @@ package entra
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"strings"
 
@@ -74,7 +75,9 @@ func (v *Verifier) stranger(ctx context.Context, c claims, raw string) error {
 	if _, expected := known.verifiers[c.audience]; !expected {
 		return other
 	}
-	if _, err := known.keys.VerifySignature(ctx, raw); err != nil {
+	if _, err := known.keys.VerifySignature(ctx, raw); errors.Is(err, errNoKeys) {
+		return verifyError(err, err)
+	} else if err != nil || c.version != "2.0" || c.scope == "" {
 		return other
 	}
 	return identity.Errorf(identity.CodeTenantNotAllowed, "Users of this tenant may not call this API.")

@@ -139,6 +139,35 @@ func TestAnOutageCausesFewFetches(t *testing.T) {
 	assert.EqualValues(t, 1, d.fetches.Load(), "the clock stands still, so the pause never ends")
 }
 
+func TestUnknownKeysCauseFewFetchesAlsoWhileTheEndpointFails(t *testing.T) {
+	d := newDirectory(t)
+	v := d.verifier(t)
+	require.NoError(t, v.Warm(t.Context()))
+	d.serve(status(500, ""))
+	for pause := range 3 {
+		for i := range 50 {
+			_, err := v.Verify(t.Context(), tokenOf(d, fmt.Sprint("unknown-", i), 0))
+			assert.Equal(t, identity.CodeInvalidToken, identity.CodeOf(err))
+		}
+		assert.EqualValues(t, 2+pause, d.fetches.Load())
+		d.advance(failedPause)
+	}
+}
+
+func TestASignatureCheckIsForItsOwnTokenAlone(t *testing.T) {
+	d := newDirectory(t)
+	v := d.verifier(t)
+	good, err := parseToken(d.goodToken())
+	require.NoError(t, err)
+	s := &signatureCheck{token: good}
+	keys := v.issuers[d.issuer()].keys
+	_, err = keys.VerifySignature(s.context(t.Context()), tokenOf(d, testKeyID, 1))
+	assert.ErrorIs(t, err, errBadSignature, "what the context holds is another token")
+	payload, err := keys.VerifySignature(s.context(t.Context()), good.raw)
+	assert.NoError(t, err)
+	assert.Equal(t, good.payload, payload)
+}
+
 func TestAHungEndpointHoldsUpNobodyWhoseKeyIsKnown(t *testing.T) {
 	d := newDirectory(t)
 	v := d.verifier(t)
@@ -215,6 +244,7 @@ func TestUnfitKeysAreLeftOutOneByOne(t *testing.T) {
 			v := d.verifier(t)
 			_, err := v.Verify(t.Context(), d.goodToken())
 			assert.NoError(t, err, "the good key beside it")
+			assert.Len(t, v.issuers[d.issuer()].keys.current.Load().byID, 1, "the unfit key is not there at all")
 			_, err = v.Verify(t.Context(), tokenOf(d, "unfit", 1))
 			assert.Equal(t, identity.CodeInvalidToken, identity.CodeOf(err))
 		})
