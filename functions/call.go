@@ -151,7 +151,7 @@ func (c *call) readBody() error {
 		return identity.Errorf(identity.CodeInvalidRequest, "The request body could not be read.").Because(err)
 	}
 	if len(body) > maxBody {
-		return c.tooLarge()
+		return tooLarge()
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil
@@ -176,7 +176,7 @@ func (c *call) drain() {
 	}
 }
 
-func (c *call) tooLarge() error {
+func tooLarge() error {
 	return identity.Errorf(identity.CodeBodyTooLarge, "The request body has more than %d bytes.", maxBody)
 }
 

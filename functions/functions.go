@@ -142,7 +142,7 @@ func (a *app) serve(c *call) error {
 		return identity.Errorf(identity.CodeInvalidRequest, "The query can't be read.")
 	}
 	if c.r.ContentLength > maxBody {
-		return c.tooLarge()
+		return tooLarge()
 	}
 	if !f.public {
 		var err error
