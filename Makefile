@@ -12,7 +12,7 @@ lint:     ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
-build:    ## build the handler for Azure Functions on Linux, into ./bin
-	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -ldflags="-s -w" -o bin/handler ./handler
+build:    ## build bin/handler for Azure Functions, and the zip to deploy
+	go run ./tools/package
 bench:    ## time the hot paths
 	go test -run '^$$' -bench . -benchmem ./...
