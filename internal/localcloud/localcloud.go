@@ -26,6 +26,7 @@ import (
 
 	"acsauth/internal/localcloud/acsidentity"
 	"acsauth/internal/localcloud/entraid"
+	"acsauth/internal/localcloud/knobs"
 	"acsauth/internal/secret"
 )
 
@@ -51,6 +52,8 @@ type Options struct {
 type Cloud struct {
 	Entra *entraid.Server
 	ACS   *acsidentity.Server
+	// Knobs disturb them on demand and know their last requests.
+	Knobs *knobs.Board
 
 	EntraURL string // https://localhost:<port>
 	ACSURL   string
@@ -68,7 +71,7 @@ func Start(o Options) (*Cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cloud{CACertFile: filepath.Join(o.Dir, "local-ca.pem"), roots: ca.pool()}
+	c := &Cloud{Knobs: &knobs.Board{}, CACertFile: filepath.Join(o.Dir, "local-ca.pem"), roots: ca.pool()}
 	if err := os.WriteFile(c.CACertFile, ca.pem(), 0o600); err != nil {
 		return nil, err
 	}
@@ -88,8 +91,8 @@ func Start(o Options) (*Cloud, error) {
 	if err := c.open(o.Log); err != nil {
 		return nil, errors.Join(err, entra.Close(), acs.Close())
 	}
-	c.serve(tls.NewListener(entra, tlsConfig), c.Entra)
-	c.serve(tls.NewListener(acs, tlsConfig), c.ACS)
+	c.serve(tls.NewListener(entra, tlsConfig), c.Knobs.Service(EntraService).Handler(c.Entra))
+	c.serve(tls.NewListener(acs, tlsConfig), c.Knobs.Service(ACSService).Handler(c.ACS))
 	return c, nil
 }
 
@@ -102,9 +105,11 @@ func listen(name string, port int) (net.Listener, string, error) {
 }
 
 func (c *Cloud) open(log *slog.Logger) (err error) {
+	entra, acs := c.Knobs.Add(entraService()), c.Knobs.Add(acsService())
 	c.Entra, err = entraid.New(entraid.Config{
 		BaseURL: c.EntraURL,
 		Log:     log,
+		Now:     entra.Now,
 		Clients: []entraid.Client{
 			{ID: APIClientID, Name: "acsauth API", Scopes: []string{"access_as_user"}},
 			{ID: SPAClientID, Name: "Sample client", RedirectURIs: []string{RedirectURI}},
@@ -113,8 +118,10 @@ func (c *Cloud) open(log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	entra.RollKeys = c.Entra.RollKeys
 	c.ACS, err = acsidentity.New(acsidentity.Config{
 		Log: log,
+		Now: acs.Now,
 		VerifyBearer: func(raw string) error {
 			_, err := c.Entra.Verify(raw, entraid.ACSAudience)
 			return err

@@ -38,6 +38,14 @@ func operations() []operation {
 	}
 }
 
+// OperationNames lists the operations, by the names that Operation uses.
+func OperationNames() (names []string) {
+	for _, op := range operations() {
+		names = append(names, op.name)
+	}
+	return names
+}
+
 // stableVersions lists the values of api-version that are served.
 func stableVersions() []string {
 	return []string{"2021-03-07", "2022-06-01", "2022-10-01", "2023-10-01", "2025-06-30", "2026-09-23"}

@@ -32,6 +32,22 @@ func endpoints() map[string]endpoint {
 	}
 }
 
+// EndpointNames lists the endpoints, by the names that Requests uses, sorted.
+func EndpointNames() (names []string) {
+	for _, e := range endpoints() {
+		names = append(names, e.name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Endpoint names the endpoint that a request is for; empty when there is none
+// such.
+func Endpoint(r *http.Request) string {
+	_, path, _ := strings.Cut(strings.ToLower(strings.TrimPrefix(r.URL.Path, "/")), "/")
+	return endpoints()[path].name
+}
+
 // anyTenant are the authorities that stand for whatever tenant the user is in.
 var anyTenant = []string{"common", "organizations"}
 

@@ -1,0 +1,45 @@
+package localcloud
+
+import (
+	"net/http"
+	"strings"
+
+	"acsauth/internal/localcloud/acsidentity"
+	"acsauth/internal/localcloud/entraid"
+	"acsauth/internal/localcloud/knobs"
+	"acsauth/internal/localcloud/wire"
+)
+
+// The names of the stand-ins, as the knobs have them.
+const (
+	EntraService = "entra"
+	ACSService   = "acs"
+)
+
+func entraService() *knobs.Service {
+	return &knobs.Service{
+		Name: EntraService, Operations: entraid.EndpointNames(), Operation: entraid.Endpoint,
+		Refuse: func(w http.ResponseWriter, _ *http.Request, status int, text string) {
+			code := "temporarily_unavailable"
+			if status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
+				code = "invalid_request"
+			}
+			w.Header().Set("Access-Control-Allow-Origin", "*") // so that a page sees the status
+			wire.WriteJSON(w, status, "application/json; charset=utf-8", map[string]any{
+				"error": code, "error_description": "AADSTS90033: " + text, "error_codes": []int{90033},
+			})
+		},
+	}
+}
+
+func acsService() *knobs.Service {
+	return &knobs.Service{
+		Name: ACSService, Operations: acsidentity.OperationNames(), Operation: acsidentity.Operation,
+		Refuse: func(w http.ResponseWriter, _ *http.Request, status int, text string) {
+			code := strings.ReplaceAll(http.StatusText(status), " ", "")
+			wire.WriteJSON(w, status, "application/json; charset=utf-8", map[string]any{
+				"error": map[string]any{"code": code, "message": text},
+			})
+		},
+	}
+}
