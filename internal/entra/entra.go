@@ -20,6 +20,7 @@ package entra
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -75,6 +76,7 @@ type Verifier struct {
 	expected Expected
 	now      func() time.Time
 	issuers  map[string]*issuer // by claim iss
+	accepted acceptedTokens
 }
 
 // issuer is one accepted value of claim iss with what goes with it.
@@ -93,7 +95,7 @@ func New(expected Expected, client *http.Client, log *slog.Logger, now func() ti
 	if len(expected.Tenants) == 0 || len(expected.Audiences) == 0 || expected.Scope == "" {
 		return nil, errors.New("entra: want at least one tenant, one audience and a scope")
 	}
-	v := &Verifier{expected: expected, now: now, issuers: map[string]*issuer{}}
+	v := &Verifier{expected: expected, now: now, issuers: map[string]*issuer{}, accepted: newAcceptedTokens()}
 	for _, tenantID := range expected.Tenants {
 		if !identity.IsGUID(tenantID) {
 			return nil, fmt.Errorf("entra: tenant id %q is not a GUID", tenantID)
@@ -135,6 +137,15 @@ func (v *Verifier) Authenticate(r *http.Request) (identity.Caller, error) {
 
 // Verify checks a bare token; errors as Authenticate.
 func (v *Verifier) Verify(ctx context.Context, raw string) (identity.Caller, error) {
+	if len(raw) > maxToken {
+		return identity.Caller{}, invalid("The access token is malformed.").Because(errTooLong)
+	}
+	hash := sha256.Sum256([]byte(raw))
+	if a, ok := v.accepted.byHash.Get(hash); ok {
+		if current, err := a.issuer.keys.fresh(ctx); err == nil && current == a.keys {
+			return v.check(a.claims, a.issuer)
+		}
+	}
 	token, err := parseToken(raw)
 	if err != nil {
 		return identity.Caller{}, invalid("The access token is malformed.").Because(err)
@@ -155,7 +166,11 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (identity.Caller, err
 	if _, err := verifier.Verify(s.context(ctx), raw); err != nil {
 		return identity.Caller{}, verifyError(err, s.err)
 	}
-	return v.check(c, iss)
+	caller, err := v.check(c, iss)
+	if err == nil {
+		v.accepted.byHash.Add(hash, accepted{c, iss, s.keys})
+	}
+	return caller, err
 }
 
 func verifyError(err, keyErr error) error {

@@ -74,10 +74,11 @@ func NewKeySet(url string, issuers []string, tenantID string, client *http.Clien
 }
 
 // signatureCheck goes through go-oidc's verifier to the KeySet and back. It
-// saves taking the token apart again, and brings the KeySet's error, which
-// go-oidc does not hand on.
+// saves taking the token apart again, and brings what go-oidc does not hand on:
+// the keys that were used and the KeySet's error.
 type signatureCheck struct {
 	token token
+	keys  *keys
 	err   error
 }
 
@@ -97,16 +98,17 @@ func (k *KeySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error
 			return nil, s.err
 		}
 	}
-	if s.err = k.verify(ctx, s.token); s.err != nil {
+	if s.keys, s.err = k.verify(ctx, s.token); s.err != nil {
 		return nil, s.err
 	}
 	return s.token.payload, nil
 }
 
-func (k *KeySet) verify(ctx context.Context, t token) error {
-	candidates, err := k.find(ctx, t.header.kid)
+// verify returns the keys of which one has signed t.
+func (k *KeySet) verify(ctx context.Context, t token) (*keys, error) {
+	set, candidates, err := k.find(ctx, t.header.kid)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	digest := sha256.Sum256([]byte(t.raw[:strings.LastIndexByte(t.raw, '.')]))
 	for _, key := range candidates {
@@ -114,23 +116,24 @@ func (k *KeySet) verify(ctx context.Context, t token) error {
 			continue // the header names two keys
 		}
 		if rsa.VerifyPKCS1v15(key.public, crypto.SHA256, digest[:], t.signature) == nil {
-			return nil
+			return set, nil
 		}
 	}
-	return errBadSignature
+	return nil, errBadSignature
 }
 
-// find returns the keys of that id; errNoKeys or errUnknownKey.
-func (k *KeySet) find(ctx context.Context, kid string) ([]key, error) {
+// find returns the keys of that id, and the set they are of; errNoKeys or
+// errUnknownKey.
+func (k *KeySet) find(ctx context.Context, kid string) (*keys, []key, error) {
 	set, err := k.fresh(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// Twice, because the first fetch joined may have begun before the key was
 	// published.
 	for range 2 {
 		if found, ok := set.byID[kid]; ok {
-			return found, nil
+			return set, found, nil
 		}
 		f := k.begin(&k.nextUnknown)
 		if f == nil {
@@ -142,9 +145,9 @@ func (k *KeySet) find(ctx context.Context, kid string) ([]key, error) {
 		set = k.current.Load()
 	}
 	if found, ok := set.byID[kid]; ok {
-		return found, nil
+		return set, found, nil
 	}
-	return nil, errUnknownKey
+	return nil, nil, errUnknownKey
 }
 
 // fresh returns keys that may be trusted, and sees to it that they stay fresh.

@@ -11,6 +11,8 @@ import (
 // maxToken is generous: Entra ID's access tokens are 1 to 3 KiB.
 const maxToken = 8 << 10
 
+var errTooLong = errors.New("token is too long")
+
 // token is a compact JWS taken apart, with nothing verified.
 type token struct {
 	raw                string
@@ -25,7 +27,7 @@ type header struct{ alg, kid, typ, x5t string }
 // trailing bits that make two texts of one token.
 func segments(raw string) (header, payload, signature []byte, err error) {
 	if len(raw) > maxToken {
-		return nil, nil, nil, errors.New("token is too long")
+		return nil, nil, nil, errTooLong
 	}
 	if strings.IndexByte(raw, '\n') >= 0 || strings.IndexByte(raw, '\r') >= 0 { // which encoding/base64 skips
 		return nil, nil, nil, errors.New("token has a line end in it")
