@@ -52,11 +52,10 @@ type Options struct {
 	TeamsTokens   TeamsTokens
 	Checks        []Check
 
-	TokenScopes    []string      // what a token may carry, and carries by default
-	TokenExpiresIn time.Duration // what a token lives by default
-	RequiredScope  string        // named in the challenge for callers who lack it
-	RateLimit      int           // calls a minute and user; 0 is no limit
-	Resource       Resource
+	TokenPolicy   identity.TokenPolicy
+	RequiredScope string // named in the challenge for callers who lack it
+	RateLimit     int    // calls a minute and user; 0 is no limit
+	Resource      Resource
 
 	UnderHost bool // the Functions host is in front, so its headers can be trusted
 	UserHash  func(identity.User) string

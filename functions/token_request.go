@@ -19,10 +19,7 @@ type tokenInput struct {
 	ExpiresInMinutes *int     `json:"expiresInMinutes"`
 }
 
-const (
-	minMinutes = int(identity.MinExpiresIn / time.Minute)
-	maxMinutes = int(identity.MaxExpiresIn / time.Minute)
-)
+const minMinutes = int(identity.MinExpiresIn / time.Minute)
 
 // decodeBody reads the members of the body, a JSON object, into v, whatever
 // their case; others are passed over, one twice is an error.
@@ -38,7 +35,7 @@ func (c *call) decodeBody(v any) error {
 }
 
 // tokenRequest reads scopes and expiresInMinutes from the query or the body, and
-// fills in what the configuration says where neither has them.
+// fills in what the caller's app roles allow where neither has them.
 func (a *app) tokenRequest(c *call) (identity.TokenRequest, error) {
 	var in tokenInput
 	if err := c.decodeBody(&in); err != nil {
@@ -52,38 +49,33 @@ func (a *app) tokenRequest(c *call) (identity.TokenRequest, error) {
 		in.Scopes = strings.FieldsFunc(strings.Join(scopes, ","), func(r rune) bool { return r == ',' || r == ' ' })
 	}
 	if expires != nil {
-		n, err := strconv.Atoi(expires[0])
-		if err != nil {
-			return identity.TokenRequest{}, expiresOutOfRange()
-		}
+		n, _ := strconv.Atoi(expires[0]) // out of range where it is no number
 		in.ExpiresInMinutes = &n
 	}
-	return a.checkTokenInput(in, scopes != nil || in.Scopes != nil)
+	return a.checkTokenInput(in, scopes != nil || in.Scopes != nil, a.TokenPolicy.Grant(c.caller.Roles))
 }
 
-func (a *app) checkTokenInput(in tokenInput, scopesGiven bool) (identity.TokenRequest, error) {
-	req := identity.TokenRequest{Scopes: a.TokenScopes, ExpiresIn: a.TokenExpiresIn}
+// checkTokenInput holds in against the most that the caller may have.
+func (a *app) checkTokenInput(in tokenInput, scopesGiven bool, most identity.Grant) (identity.TokenRequest, error) {
+	req := identity.TokenRequest{Scopes: most.Scopes, ExpiresIn: min(a.TokenPolicy.ExpiresIn, most.ExpiresIn)}
 	if scopesGiven {
 		if len(in.Scopes) == 0 {
 			return req, identity.Errorf(identity.CodeInvalidScope, "Name at least one scope or leave the parameter out.")
 		}
 		for _, scope := range in.Scopes {
-			if !slices.Contains(a.TokenScopes, scope) {
-				return req, identity.Errorf(identity.CodeInvalidScope, "The scopes that can be asked for are %s.", strings.Join(a.TokenScopes, " and "))
+			if !slices.Contains(most.Scopes, scope) {
+				return req, identity.Errorf(identity.CodeInvalidScope, "The scopes that you can ask for are %s.", strings.Join(most.Scopes, " and "))
 			}
 		}
 		slices.Sort(in.Scopes)
 		req.Scopes = slices.Compact(in.Scopes)
 	}
 	if in.ExpiresInMinutes != nil {
-		if n := *in.ExpiresInMinutes; n < minMinutes || n > maxMinutes { // before it is multiplied
-			return req, expiresOutOfRange()
+		n, highest := *in.ExpiresInMinutes, int(most.ExpiresIn/time.Minute)
+		if n < minMinutes || n > highest { // before it is multiplied
+			return req, identity.Errorf(identity.CodeInvalidRequest, "expiresInMinutes is a whole number from %d to %d.", minMinutes, highest)
 		}
-		req.ExpiresIn = time.Duration(*in.ExpiresInMinutes) * time.Minute
+		req.ExpiresIn = time.Duration(n) * time.Minute
 	}
 	return req, nil
-}
-
-func expiresOutOfRange() error {
-	return identity.Errorf(identity.CodeInvalidRequest, "expiresInMinutes is a whole number from %d to %d.", minMinutes, maxMinutes)
 }

@@ -28,8 +28,7 @@ type Config struct {
 	TeamsClientIDs []string // application ids
 
 	ACS             ACS
-	TokenScopes     []string
-	TokenExpiresIn  time.Duration
+	TokenPolicy     identity.TokenPolicy
 	RateLimit       int    // calls a minute and user; 0 is no limit
 	ManagedIdentity string // client id of the user-assigned identity; empty: system-assigned
 
@@ -73,13 +72,11 @@ func Load(environ []string) (Config, error) {
 	c := Config{
 		UnderHost:       r.has("FUNCTIONS_CUSTOMHANDLER_PORT"),
 		ManagedIdentity: r.guid("AZURE_CLIENT_ID"),
-		TokenScopes:     r.scopes("ACS_TOKEN_SCOPES", []string{"chat", "voip"}),
-		TokenExpiresIn: time.Duration(r.integer("ACS_TOKEN_EXPIRES_IN_MINUTES", int(identity.MaxExpiresIn/time.Minute),
-			int(identity.MinExpiresIn/time.Minute), int(identity.MaxExpiresIn/time.Minute))) * time.Minute,
-		RateLimit:    r.integer("RATE_LIMIT_PER_USER", 60, 0, 1_000_000),
-		LogLevel:     r.level("LOG_LEVEL"),
-		LogUserKey:   secret.New(r.get("LOG_USER_KEY")),
-		UnknownNames: r.unknown(),
+		TokenPolicy:     r.tokenPolicy(),
+		RateLimit:       r.integer("RATE_LIMIT_PER_USER", 60, 0, 1_000_000),
+		LogLevel:        r.level("LOG_LEVEL"),
+		LogUserKey:      secret.New(r.get("LOG_USER_KEY")),
+		UnknownNames:    r.unknown(),
 	}
 	if n := len(c.LogUserKey.Reveal()); n > 0 && n < 16 {
 		r.fault("LOG_USER_KEY", "is shorter than 16 characters")

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"acsauth/internal/identity"
 )
 
 const (
@@ -44,8 +46,7 @@ func TestTheRequiredSettingsAreEnough(t *testing.T) {
 	assert.Equal(t, "https://contoso.communication.azure.com", c.ACS.Endpoint)
 	assert.Equal(t, key, c.ACS.AccessKey.Reveal())
 	assert.Equal(t, "2026-09-23", c.ACS.APIVersion)
-	assert.Equal(t, []string{"chat", "voip"}, c.TokenScopes)
-	assert.Equal(t, 24*time.Hour, c.TokenExpiresIn)
+	assert.Equal(t, identity.TokenPolicy{Default: identity.Grant{Scopes: []string{"chat", "voip"}, ExpiresIn: 24 * time.Hour}, ExpiresIn: 24 * time.Hour}, c.TokenPolicy)
 	assert.Equal(t, []string{client}, c.TeamsClientIDs)
 	assert.Equal(t, StoreTables, c.Store)
 	assert.Equal(t, "http://127.0.0.1:10002/devstoreaccount1", c.Tables.Connection.Endpoint)
@@ -67,6 +68,7 @@ func TestEachSettingIsRead(t *testing.T) {
 		"ACS_API_VERSION":              "2025-06-30",
 		"ACS_TOKEN_SCOPES":             "voip, chat.join,voip",
 		"ACS_TOKEN_EXPIRES_IN_MINUTES": "60",
+		"ACS_ROLE_SCOPES":              "Guest = voip.join, chat.join.limited @ 90 ;Host.Main=voip,chat,voip;",
 		"TEAMS_CLIENT_IDS":             tenant,
 		"TABLES_CONNECTION_STRING":     "AccountName=contoso;AccountKey=" + key,
 		"TABLES_TABLE_NAME":            "mappings",
@@ -86,8 +88,14 @@ func TestEachSettingIsRead(t *testing.T) {
 	assert.True(t, c.Entra.AcceptV1)
 	assert.Equal(t, "https://login.microsoftonline.us", c.Entra.AuthorityHost)
 	assert.Equal(t, "2025-06-30", c.ACS.APIVersion)
-	assert.Equal(t, []string{"chat.join", "voip"}, c.TokenScopes)
-	assert.Equal(t, time.Hour, c.TokenExpiresIn)
+	assert.Equal(t, identity.TokenPolicy{
+		Roles: map[string]identity.Grant{
+			"Guest":     {Scopes: []string{"chat.join.limited", "voip.join"}, ExpiresIn: 90 * time.Minute},
+			"Host.Main": {Scopes: []string{"chat", "voip"}, ExpiresIn: 24 * time.Hour},
+		},
+		Default:   identity.Grant{Scopes: []string{"chat.join", "voip"}, ExpiresIn: 24 * time.Hour},
+		ExpiresIn: time.Hour,
+	}, c.TokenPolicy)
 	assert.Equal(t, []string{tenant}, c.TeamsClientIDs)
 	assert.Equal(t, "https://contoso.table.core.windows.net", c.Tables.Connection.Endpoint)
 	assert.Equal(t, "mappings", c.Tables.Name)
@@ -138,6 +146,22 @@ func TestEachFaultIsNamed(t *testing.T) {
 		{map[string]string{"ACS_TOKEN_EXPIRES_IN_MINUTES": "59"}, "ACS_TOKEN_EXPIRES_IN_MINUTES"},
 		{map[string]string{"ACS_TOKEN_EXPIRES_IN_MINUTES": "1441"}, "ACS_TOKEN_EXPIRES_IN_MINUTES"},
 		{map[string]string{"ACS_TOKEN_EXPIRES_IN_MINUTES": "1h"}, "ACS_TOKEN_EXPIRES_IN_MINUTES"},
+		{map[string]string{"ACS_ROLE_SCOPES": "Guest"}, "ACS_ROLE_SCOPES"},
+		{map[string]string{"ACS_ROLE_SCOPES": "=chat"}, "ACS_ROLE_SCOPES"},
+		{map[string]string{"ACS_ROLE_SCOPES": "Guest="}, "ACS_ROLE_SCOPES"},
+		{map[string]string{"ACS_ROLE_SCOPES": "Guest=admin"}, "ACS_ROLE_SCOPES"},
+		{map[string]string{"ACS_ROLE_SCOPES": "Guest=chat,voip@59"}, "ACS_ROLE_SCOPES"},
+		{map[string]string{"ACS_ROLE_SCOPES": "Guest=chat@1441"}, "ACS_ROLE_SCOPES"},
+		{map[string]string{"ACS_ROLE_SCOPES": "Guest=chat@"}, "ACS_ROLE_SCOPES"},
+		{map[string]string{"ACS_ROLE_SCOPES": "Guest=chat@1h"}, "ACS_ROLE_SCOPES"},
+		{map[string]string{"ACS_ROLE_SCOPES": "Guest=@60"}, "ACS_ROLE_SCOPES"},
+		{map[string]string{"ACS_ROLE_SCOPES": "Guest=chat; Guest=voip"}, "ACS_ROLE_SCOPES"},
+		{map[string]string{"ACS_ROLE_SCOPES": "Guest=chat Host=voip"}, "ACS_ROLE_SCOPES"},
+		{map[string]string{"ACS_ROLE_SCOPES": "A B=chat"}, "ACS_ROLE_SCOPES"},
+		{map[string]string{"ACS_ROLE_SCOPES": ";"}, "ACS_ROLE_SCOPES"},
+		{map[string]string{"ACS_ROLE_SCOPES": "Guest=CHAT"}, "ACS_ROLE_SCOPES"},
+		{map[string]string{"ACS_ROLE_SCOPES": "Guest=chat@60@70"}, "ACS_ROLE_SCOPES"},
+		{map[string]string{"ACS_ROLE_SCOPES": "Guest=chat,Host=voip"}, "ACS_ROLE_SCOPES"},
 		{map[string]string{"TEAMS_CLIENT_IDS": "teams"}, "TEAMS_CLIENT_IDS"},
 		{map[string]string{"IDENTITY_STORE": "memory"}, "IDENTITY_STORE"},
 		{map[string]string{"IDENTITY_STORE": "local", "WEBSITE_INSTANCE_ID": "1"}, "IDENTITY_STORE"},

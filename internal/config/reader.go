@@ -66,14 +66,19 @@ func (r *reader) required(name, what string, read func(string) string) string {
 }
 
 func (r *reader) list(name string) []string {
+	list := splitList(r.get(name))
+	if list == nil && r.has(name) {
+		r.fault(name, "has no entry between its commas")
+	}
+	return list
+}
+
+func splitList(s string) []string {
 	var list []string
-	for entry := range strings.SplitSeq(r.get(name), ",") {
+	for entry := range strings.SplitSeq(s, ",") {
 		if entry = strings.TrimSpace(entry); entry != "" {
 			list = append(list, entry)
 		}
-	}
-	if list == nil && r.has(name) {
-		r.fault(name, "has no entry between its commas")
 	}
 	return list
 }
@@ -96,21 +101,6 @@ func (r *reader) guids(name string) []string {
 	}
 	r.fault(name, "is not a GUID, or a comma-separated list of them")
 	return nil
-}
-
-func (r *reader) scopes(name string, fallback []string) []string {
-	list := r.list(name)
-	if len(list) == 0 {
-		return fallback
-	}
-	for _, scope := range list {
-		if !slices.Contains(identity.Scopes(), scope) {
-			r.fault(name, "has an entry that is none of "+strings.Join(identity.Scopes(), ", "))
-			break
-		}
-	}
-	slices.Sort(list)
-	return slices.Compact(list)
 }
 
 func (r *reader) integer(name string, fallback, lowest, highest int) int {
