@@ -111,7 +111,7 @@ func (c *Cloud) open(log *slog.Logger) (err error) {
 		Log:     log,
 		Now:     entra.Now,
 		Clients: []entraid.Client{
-			{ID: APIClientID, Name: "acsauth API", Scopes: []string{"access_as_user"}},
+			{ID: APIClientID, Name: "acsauth API", Scopes: []string{"access_as_user"}, KnownClients: []string{SPAClientID}},
 			{ID: SPAClientID, Name: "Sample client", RedirectURIs: []string{RedirectURI}},
 		},
 	})

@@ -142,12 +142,20 @@ func (s *Server) checkAuthorization(r *http.Request, a *authorization) *stsError
 		redirectURI: a.redirectURI,
 		challenge:   challenge,
 		nonce:       form.Get("nonce"),
+		steppedUp:   strings.Contains(form.Get("claims"), "polids"),
 	}
 	return nil
 }
 
 func (s *Server) complete(w http.ResponseWriter, r *http.Request, a authorization, user User) {
 	a.grant.user = user
+	for _, scope := range a.grant.scopes {
+		if ss, refusal := s.parseScopes([]string{scope}); refusal == nil {
+			s.consent(user, a.client, ss)
+			named := len(ss.oidc) == 0
+			a.grant.steppedUp = a.grant.steppedUp || named && ss.resource.microsoft && s.policyOf(user).StepUpRequired
+		}
+	}
 	answer := url.Values{"code": {s.newCode(a.grant)}, "session_state": {wire.NewGUID()}}
 	if a.clientInfo {
 		answer.Set("client_info", clientInfo(user))

@@ -22,11 +22,12 @@ const idTokenLifetime = time.Hour
 
 // subject is whom a token is about: a user, or else the client app itself.
 type subject struct {
-	user   User
-	isUser bool
-	tenant string
-	client Client
-	auth   string // authNone, authSecret or authAssertion
+	user      User
+	isUser    bool
+	tenant    string
+	client    Client
+	auth      string // authNone, authSecret or authAssertion
+	steppedUp bool
 }
 
 // AccessToken returns the access token that user would get through a client
@@ -109,7 +110,7 @@ func (s *Server) commonClaims(who subject, lifetime time.Duration) map[string]an
 		"tid": who.tenant,
 		"uti": randomText(16),
 		"rh":  "1." + randomText(36) + ".",
-		"aio": randomText(60),
+		"aio": aio(who.steppedUp),
 		"ver": "2.0",
 	}
 	if !who.isUser {
@@ -129,6 +130,17 @@ func (s *Server) commonClaims(who subject, lifetime time.Duration) map[string]an
 		claims["idp"] = issuerV1(home)
 	}
 	return claims
+}
+
+// Claim aio is for Entra's own use. Here it tells On-Behalf-Of whether the user
+// has given a second factor.
+const steppedUpMark = "AVQAq"
+
+func aio(steppedUp bool) string {
+	if steppedUp {
+		return steppedUpMark + randomText(60)
+	}
+	return "AUQAu" + randomText(60)
 }
 
 // clientInfo names the account to MSAL.

@@ -57,6 +57,9 @@ type Client struct {
 	// API, 1 or 2; zero is 2.
 	AccessTokenVersion int
 	AppRoles           []string // application permissions that it holds; for its app-only tokens
+	// KnownClients are the client apps whose users consent to this API and to
+	// what it needs at once.
+	KnownClients []string
 }
 
 // User is a user of one tenant. A guest has an object id of their own in each
@@ -69,6 +72,7 @@ type User struct {
 	UPN          string
 	Teams        bool     // has a Teams licence
 	Roles        []string // app roles, in every API
+	Policy       Policy
 }
 
 // Server is the stand-in. Make one with New; it may be used from many
@@ -89,6 +93,8 @@ type Server struct {
 	users         []User
 	codes         map[string]*grant
 	refreshTokens map[string]*grant
+	policy        Policy                  // asked of every user
+	consents      map[consentKey][]string // short scopes
 }
 
 // New checks cfg and makes a signing key.
@@ -105,6 +111,7 @@ func New(cfg Config) (*Server, error) {
 		log:            cfg.Log,
 		codes:          map[string]*grant{},
 		refreshTokens:  map[string]*grant{},
+		consents:       map[consentKey][]string{},
 	}
 	if s.now == nil {
 		s.now = time.Now

@@ -58,7 +58,7 @@ func newDirectory(t *testing.T) *directory {
 		BaseURL: listener.URL,
 		Tenants: []string{SampleTenantID, otherID},
 		Clients: []Client{
-			{ID: apiID, Name: "API", Secret: secret.New(apiSecret), Scopes: []string{"access_as_user"}, AppRoles: []string{"Jobs.Run"}},
+			{ID: apiID, Name: "API", Secret: secret.New(apiSecret), Scopes: []string{"access_as_user"}, AppRoles: []string{"Jobs.Run"}, KnownClients: []string{spaID}},
 			{ID: apiV1ID, Name: "old API", AppIDURI: "https://contoso.example/old", Scopes: []string{"access_as_user"}, AccessTokenVersion: 1},
 			{ID: spaID, Name: "<b>SPA</b>", RedirectURIs: []string{redirect, "http://localhost"}},
 		},
@@ -106,9 +106,9 @@ func (d *directory) refused(form url.Values, status int, code string, number int
 	d.t.Helper()
 	resp := d.post(tokenPath, form)
 	body := object(d.t, resp)
-	assert.Equal(d.t, status, resp.StatusCode, body)
-	assert.Equal(d.t, code, body["error"], body)
-	assert.Equal(d.t, []any{float64(number)}, body["error_codes"], body)
+	assert.Equal(d.t, status, resp.StatusCode, body["error_description"])
+	assert.Equal(d.t, code, body["error"])
+	assert.Equal(d.t, []any{float64(number)}, body["error_codes"])
 	return body
 }
 

@@ -19,6 +19,7 @@ type stsError struct {
 	suberror string
 	number   int // AADSTS number
 	message  string
+	claims   string // claims challenge, JSON
 }
 
 func (e *stsError) Error() string {
@@ -48,6 +49,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *stsError) {
 	}
 	if e.suberror != "" {
 		body["suberror"] = e.suberror
+	}
+	if e.claims != "" {
+		body["claims"] = e.claims
 	}
 	s.logRefusal(r, e, correlation)
 	h := w.Header()

@@ -18,7 +18,9 @@ type grant struct {
 	user     User
 	clientID string
 	scopes   []string // as the authorization request listed them
-	expires  time.Time
+	// steppedUp: the user has given a second factor.
+	steppedUp bool
+	expires   time.Time
 
 	// Of a code alone.
 	redirectURI string

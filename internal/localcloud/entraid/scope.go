@@ -34,22 +34,23 @@ func oidcScopes() []string { return []string{"openid", "profile", "email", "offl
 
 // resource is an API that tokens are issued for.
 type resource struct {
-	appID   string
-	uris    []string // without a slash at the end
-	version int      // of its access tokens
-	useGUID bool     // version 1.0 tokens carry the app id as aud, whatever was asked for
-	scopes  []string
+	appID     string
+	uris      []string // without a slash at the end
+	version   int      // of its access tokens
+	microsoft bool     // Microsoft's own
+	useGUID   bool     // version 1.0 tokens carry the app id as aud, whatever was asked for
+	scopes    []string
 }
 
 func builtinResources() []resource {
 	return []resource{
 		// Assumed: version 2.0, with the app id as audience.
-		{appID: TeamsAppID, uris: []string{TeamsURI, TeamsAppID}, version: 2,
+		{appID: TeamsAppID, microsoft: true, uris: []string{TeamsURI, TeamsAppID}, version: 2,
 			scopes: []string{"Teams.ManageCalls", "Teams.ManageChats", "TeamsExtension.ManageCalls"}},
 		// Graph's tokens are of version 1.0, and nobody but Graph may read them.
-		{appID: GraphAppID, uris: []string{GraphURI, GraphAppID}, version: 1, useGUID: true,
+		{appID: GraphAppID, microsoft: true, uris: []string{GraphURI, GraphAppID}, version: 1, useGUID: true,
 			scopes: []string{"User.Read", "User.ReadWrite", "openid", "profile", "email"}},
-		{appID: TeamsAppID, uris: []string{strings.TrimSuffix(ACSAudience, "/")}, version: 1},
+		{appID: TeamsAppID, microsoft: true, uris: []string{strings.TrimSuffix(ACSAudience, "/")}, version: 1},
 	}
 }
 

@@ -134,6 +134,10 @@ func (s *Server) refreshGrant(r *http.Request, tenant string, client Client, aut
 // count, any will do since all are consented to; without them those of the
 // sign-in.
 func (s *Server) continued(r *http.Request, g grant, client Client, auth string) (issue, *stsError) {
+	user, ok := s.User(g.user.TenantID, g.user.ObjectID) // as they are now
+	if !ok {
+		return issue{}, invalidGrant(50034, "The user account does not exist in the directory.")
+	}
 	asked := strings.Fields(r.PostFormValue("scope"))
 	if len(asked) == 0 {
 		asked = g.scopes
@@ -142,7 +146,10 @@ func (s *Server) continued(r *http.Request, g grant, client Client, auth string)
 	if refusal != nil {
 		return issue{}, refusal
 	}
-	who := subject{user: g.user, isUser: true, tenant: g.user.TenantID, client: client, auth: auth}
+	who := subject{user: user, isUser: true, tenant: user.TenantID, client: client, auth: auth, steppedUp: g.steppedUp}
+	if refusal := s.demand(who, scopes); refusal != nil {
+		return issue{}, refusal
+	}
 	issued := issue{who: who, scopes: scopes, nonce: g.nonce}
 	if scopes.has("offline_access") || slices.Contains(g.scopes, "offline_access") {
 		issued.refresh = &g
@@ -208,7 +215,7 @@ func (s *Server) onBehalfOf(r *http.Request, tenant string, client Client, auth 
 	if !ok {
 		return issue{}, invalidGrant(50034, "The user account does not exist in the directory.")
 	}
-	g := grant{user: user, clientID: client.ID, scopes: strings.Fields(r.PostFormValue("scope")), expires: s.now().Add(refreshLifetime)}
+	g := grant{user: user, steppedUp: strings.HasPrefix(claims.text("aio"), steppedUpMark), clientID: client.ID, scopes: strings.Fields(r.PostFormValue("scope")), expires: s.now().Add(refreshLifetime)}
 	if len(g.scopes) == 0 {
 		return issue{}, missing("scope")
 	}

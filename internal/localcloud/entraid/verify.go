@@ -42,10 +42,7 @@ func (s *Server) Verify(token string, audiences ...string) (Claims, error) {
 	if err != nil {
 		return Claims{}, err
 	}
-	text := func(name string) string {
-		v, _ := all[name].(string)
-		return v
-	}
+	text := Claims{All: all}.text
 	seconds := func(name string) time.Time {
 		v, _ := all[name].(float64)
 		return time.Unix(int64(v), 0).UTC()
@@ -78,4 +75,9 @@ func (s *Server) Verify(token string, audiences ...string) (Claims, error) {
 		return Claims{}, fmt.Errorf("%w: from %s to %s", ErrExpired, seconds("nbf"), c.ExpiresAt)
 	}
 	return c, nil
+}
+
+func (c Claims) text(name string) string {
+	v, _ := c.All[name].(string)
+	return v
 }
