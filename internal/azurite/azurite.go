@@ -1,9 +1,9 @@
 // Package azurite runs Microsoft's storage emulator for tests: a real table
 // service on loopback, ended with the test.
 //
-// Start with Start. Azurite is an npm package; see install.go for where it comes
-// from. It is no forecast of Azure: it has one thread, never throttles, and
-// believes any bearer token of the right shape.
+// Start with Start. Azurite is an npm package, installed by package node. It is
+// no forecast of Azure: it has one thread, never throttles, and believes any
+// bearer token of the right shape.
 package azurite
 
 import (
@@ -12,12 +12,21 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
+
+	"acsauth/internal/node"
 )
+
+// version is pinned: later ones need Node.js 22 and are twice as large and slow.
+const version = "3.35.0"
+
+// variable names an azurite-table to use in place of the installed one: a
+// program, or a .js file for node.
+const variable = "ACSAUTH_AZURITE"
 
 // The account that every Azurite has. The key is printed in its documentation:
 // https://learn.microsoft.com/azure/storage/common/storage-connect-azurite
@@ -84,11 +93,10 @@ func start(t testing.TB, command []string, o Options) (Instance, error) {
 	}
 	cmd := exec.Command(command[0], args...)
 	cmd.Dir = t.TempDir() // it writes where it stands
-	cmd.SysProcAttr = endWithParent()
 	output := &watch{text: []byte("successfully started"), seen: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = output, output
 
-	exited, err := run(cmd)
+	exited, err := node.Start(cmd)
 	if err != nil {
 		return Instance{}, err
 	}
@@ -112,20 +120,20 @@ func start(t testing.TB, command []string, o Options) (Instance, error) {
 	}, nil
 }
 
-// run starts cmd from a thread that lives as long as it: on Linux the end of the
-// thread that started it, not of the process, would be taken for the parent's.
-func run(cmd *exec.Cmd) (exited <-chan error, err error) {
-	started, ended := make(chan error, 1), make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			ended <- cmd.Wait()
+// find returns the command that runs Azurite's table service.
+func find(t testing.TB) []string {
+	t.Helper()
+	if path := os.Getenv(variable); path != "" {
+		if filepath.Ext(path) != ".js" {
+			return []string{path}
 		}
-	}()
-	return ended, <-started
+		return []string{node.Path(t), path}
+	}
+	program := node.Path(t)
+	dir := node.Install(t, "azurite-"+version, nil, "install", "azurite@"+version)
+	// The script itself, not its link in .bin, which on Windows is a batch file
+	// that would not pass a signal on.
+	return []string{program, filepath.Join(dir, "node_modules", "azurite", "dist", "src", "table", "main.js")}
 }
 
 // stop asks with an interrupt, the one signal on which Azurite writes its data.

@@ -1,4 +1,4 @@
-package azurite
+package node
 
 import "syscall"
 

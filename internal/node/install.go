@@ -1,4 +1,4 @@
-package azurite
+package node
 
 import (
 	"context"
@@ -13,13 +13,6 @@ import (
 	"time"
 )
 
-// version is pinned: later ones need Node.js 22 and are twice as large and slow.
-const version = "3.35.0"
-
-// variable names an azurite-table to use in place of the installed one: a
-// program, or a .js file for node.
-const variable = "ACSAUTH_AZURITE"
-
 const (
 	installTimeout = 4 * time.Minute
 	// A lock that nobody has let go for this long is that of a dead process.
@@ -27,53 +20,38 @@ const (
 	lockPoll   = 200 * time.Millisecond
 )
 
-// find returns the command that runs Azurite's table service. It installs the
-// npm package once, below the user's cache folder.
-func find(t testing.TB) []string {
+// Install returns a folder of the given name, below the user's cache folder, that
+// holds files and what npm, called there with args, has made of them. It does
+// that once: another content has to have another name.
+func Install(t testing.TB, name string, files map[string][]byte, args ...string) (dir string) {
 	t.Helper()
-	if path := os.Getenv(variable); path != "" {
-		if filepath.Ext(path) != ".js" {
-			return []string{path}
-		}
-		return []string{lookUp(t, "node"), path}
-	}
-	node := lookUp(t, "node")
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		t.Fatalf("install Azurite: %v: set %s to an azurite-table", err, variable)
+		t.Fatalf("install npm packages: %v", err)
 	}
-	dir := filepath.Join(cache, "acsauth", "azurite-"+version)
-	if !exists(dir) {
-		npm := lookUp(t, "npm")
-		if err := installOnce(dir, func(dir string) error { return install(npm, dir) }); err != nil {
-			t.Fatalf("install Azurite: %v", err)
+	dir = filepath.Join(cache, "acsauth", name)
+	if exists(dir) {
+		return dir
+	}
+	npm := Program(t, advice, "npm")
+	err = installOnce(dir, func(dir string) error {
+		for name, content := range files {
+			if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+				return err
+			}
 		}
+		return runNPM(npm, dir, args)
+	})
+	if err != nil {
+		t.Fatalf("install npm packages: %v", err)
 	}
-	// The script itself, not its link in .bin, which on Windows is a batch file
-	// that would not pass a signal on.
-	return []string{node, filepath.Join(dir, "node_modules", "azurite", "dist", "src", "table", "main.js")}
+	return dir
 }
 
-// lookUp skips the test without the program; in CI, where a skip would go
-// unnoticed, it fails.
-func lookUp(t testing.TB, program string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err == nil {
-		return path
-	}
-	const advice = "%s is not on PATH: install Node.js 20 or later with npm to run the tests on Azurite"
-	if os.Getenv("CI") == "true" {
-		t.Fatalf(advice, program)
-	}
-	t.Skipf(advice, program)
-	return ""
-}
-
-func install(npm, dir string) error {
+func runNPM(npm, dir string, args []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), installTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, npm, "install", "--prefix", dir, "azurite@"+version, "--no-audit", "--no-fund")
+	cmd := exec.CommandContext(ctx, npm, append(args, "--prefix", dir, "--no-audit", "--no-fund")...)
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("npm: %w: %s", err, strings.TrimSpace(string(output)))
 	}

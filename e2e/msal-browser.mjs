@@ -1,0 +1,124 @@
+// MSAL.js in Chromium: a client app as Microsoft's own samples write it, from
+// sign-in to a token of ACS and sign-out.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { launch, watch } from "./chromium.mjs";
+
+const { API_SCOPE, CLIENT_ID, ENTRA, SERVICE, SITE, TENANT_ID } = process.env;
+
+const settings = {
+  auth: {
+    clientId: CLIENT_ID,
+    authority: `${ENTRA}/${TENANT_ID}`,
+    knownAuthorities: [new URL(ENTRA).host],
+    redirectUri: `${SITE}/`,
+  },
+};
+
+describe("a client app", () => {
+  let browser, page, troubles;
+  const requests = []; // to Entra ID, by path
+
+  // open loads the app, and completes the redirect if there is one.
+  const open = () => page.evaluate(async (settings) => {
+    window.app = new msal.PublicClientApplication(settings);
+    await app.initialize();
+    const result = await app.handleRedirectPromise();
+    if (result) app.setActiveAccount(result.account);
+    return result;
+  }, settings);
+
+  const silently = (request) => page.evaluate(async (request) => {
+    const { accessToken, fromCache, account } = await app.acquireTokenSilent(request);
+    return { accessToken, fromCache, account };
+  }, { scopes: [API_SCOPE], ...request });
+
+  const call = (method, path, token) => page.evaluate(async ([method, url, token]) => {
+    const response = await fetch(url, { method, headers: { authorization: `Bearer ${token}` } });
+    const text = await response.text();
+    return { status: response.status, body: text && JSON.parse(text) };
+  }, [method, `${SERVICE}/${path}`, token]);
+
+  before(async () => {
+    browser = await launch();
+    page = await browser.newPage();
+    troubles = watch(page);
+    page.on("request", (request) => {
+      if (request.url().startsWith(ENTRA)) requests.push(new URL(request.url()).pathname.split("/").at(-1));
+    });
+    await page.goto(SITE);
+  });
+  after(() => browser?.close());
+
+  test("signs a user in by redirect, who is chosen on the sign-in page", async () => {
+    assert.equal(await open(), null);
+    await page.evaluate((scope) => { app.loginRedirect({ scopes: [scope] }); }, API_SCOPE);
+    await page.getByRole("button", { name: "Alice Teams" }).click();
+    await page.waitForURL((url) => url.origin === SITE);
+    const result = await open();
+    assert.equal(result.account.username, "alice@contoso.example");
+    assert.equal(result.account.name, "Alice Teams");
+    assert.equal(result.account.tenantId, TENANT_ID);
+    assert.deepEqual(result.scopes.filter((scope) => scope.startsWith("api://")), [API_SCOPE]);
+  });
+
+  test("gets its token from the cache, without a request", async () => {
+    const before = requests.length;
+    const { fromCache } = await silently();
+    assert.equal(fromCache, true);
+    assert.equal(requests.length, before);
+  });
+
+  test("gets a new one by its refresh token", async () => {
+    const old = await silently();
+    const fresh = await silently({ forceRefresh: true });
+    assert.equal(fresh.fromCache, false);
+    assert.notEqual(fresh.accessToken, old.accessToken);
+    assert.equal(requests.at(-1), "token");
+  });
+
+  test("gets a new one through a hidden frame", async () => {
+    const { accessToken, account } = await page.evaluate(
+      (scope) => app.ssoSilent({ scopes: [scope], account: app.getActiveAccount() }), API_SCOPE);
+    assert.equal(account.username, "alice@contoso.example");
+    assert.ok(accessToken);
+    assert.deepEqual(requests.slice(-2), ["authorize", "token"]);
+  });
+
+  test("gets tokens for another resource in the same way", async () => {
+    const { accessToken } = await silently({ scopes: ["https://auth.msft.communication.azure.com/Teams.ManageCalls"] });
+    const claims = JSON.parse(Buffer.from(accessToken.split(".")[1], "base64url"));
+    assert.equal(claims.scp, "Teams.ManageCalls");
+  });
+
+  test("calls the service from another origin", async () => {
+    const { accessToken } = await silently();
+    const { status, body } = await call("POST", "getToken", accessToken);
+    assert.equal(status, 200);
+    assert.match(body.user.communicationUserId, /^8:acs:/);
+    assert.ok(new Date(body.expiresOn) > new Date());
+    assert.deepEqual((await call("GET", "getUser", accessToken)).body.user, body.user);
+    assert.equal((await call("DELETE", "deleteUser", accessToken)).status, 204);
+  });
+
+  test("has had no trouble so far", () => {
+    const ofMSAL = "An iframe which has both allow-scripts and allow-same-origin"; // its hidden frame
+    assert.deepEqual(troubles.filter((trouble) => !trouble.includes(ofMSAL)), []);
+  });
+
+  test("can read why the service refuses a token", async () => {
+    const { status, body } = await call("POST", "getToken", "e30.e30.c2ln");
+    assert.equal(status, 401);
+    assert.equal(body.code, "invalid_token");
+  });
+
+  test("signs the user out and comes back", async () => {
+    const back = page.waitForEvent("load");
+    await page.evaluate((uri) => { app.logoutRedirect({ postLogoutRedirectUri: uri }); }, SITE);
+    await back;
+    assert.equal(new URL(page.url()).origin, SITE);
+    await open();
+    assert.equal(await page.evaluate(() => app.getAllAccounts().length), 0);
+    assert.ok(requests.includes("logout"));
+  });
+});

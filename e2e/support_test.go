@@ -1,0 +1,159 @@
+// Package e2e proves the service and its local cloud with official clients: npm
+// packages of Microsoft's, and Chromium, which know nothing of either.
+//
+// Each script (*.mjs) is a test of its own for node:test; a Go test starts what
+// it talks to, says in its environment where that is, and runs it. Package node
+// says what happens where Node.js is missing, chromium where that is.
+package e2e
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"acsauth/internal/localcloud"
+	"acsauth/internal/localcloud/entraid"
+	"acsauth/internal/localcloud/funchost"
+	"acsauth/internal/node"
+)
+
+// scriptTimeout is far above what any script takes.
+const scriptTimeout = 2 * time.Minute
+
+// packages installs the npm packages and returns their folder.
+func packages(t testing.TB) string {
+	t.Helper()
+	files := map[string][]byte{}
+	hash := sha256.New()
+	for _, name := range []string{"package.json", "package-lock.json"} {
+		content, err := os.ReadFile(name)
+		require.NoError(t, err)
+		files[name] = content
+		_, _ = hash.Write(content)
+	}
+	return node.Install(t, "e2e-"+hex.EncodeToString(hash.Sum(nil)[:8]), files, "ci", "--ignore-scripts")
+}
+
+// runScript runs one of the scripts here with env added to its environment.
+func runScript(t testing.TB, name string, env ...string) {
+	t.Helper()
+	// Node.js looks for packages in the folders above a script.
+	dir, err := os.MkdirTemp(packages(t), "run-")
+	require.NoError(t, err)
+	defer func() { _ = os.RemoveAll(dir) }()
+	scripts, err := filepath.Glob("*.mjs")
+	require.NoError(t, err)
+	for _, script := range scripts {
+		content, err := os.ReadFile(script)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, script), content, 0o600))
+	}
+	env = append([]string{"NO_PROXY=localhost,127.0.0.1", "no_proxy=localhost,127.0.0.1"}, env...)
+	node.Run(t, dir, env, scriptTimeout, name)
+}
+
+// chromium is what a script needs to start the browser: where it is, and the key
+// of the one certificate that it is to trust, that of cloud.
+func chromium(t testing.TB, cloud *localcloud.Cloud) []string {
+	t.Helper()
+	path := os.Getenv("ACSAUTH_CHROMIUM")
+	if path == "" {
+		path = node.Program(t, "install Chromium, or set ACSAUTH_CHROMIUM to the program of one",
+			"chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+	}
+	resp, err := cloud.Client().Get(cloud.EntraURL)
+	require.NoError(t, err)
+	_ = resp.Body.Close()
+	key := sha256.Sum256(resp.TLS.PeerCertificates[0].RawSubjectPublicKeyInfo)
+	return []string{"CHROMIUM=" + path, "TRUSTED_KEY=" + base64.StdEncoding.EncodeToString(key[:])}
+}
+
+// stack is the service as the Functions host runs it, in front of the local
+// cloud, and a site whose origin may call it.
+type stack struct {
+	cloud *localcloud.Cloud
+	URL   string // of the service
+	site  string // URL of the pages in folder site, and of the npm packages below /node_modules/
+}
+
+func start(t testing.TB) *stack {
+	t.Helper()
+	s := &stack{}
+	dir := t.TempDir()
+	var err error
+	s.cloud, err = localcloud.Start(localcloud.Options{Dir: dir})
+	require.NoError(t, err)
+	t.Cleanup(s.cloud.Close)
+
+	pages := http.NewServeMux()
+	pages.Handle("/", http.FileServer(http.Dir("site")))
+	pages.Handle("/node_modules/", http.FileServer(http.Dir(packages(t))))
+	s.site = listen(t, pages)
+
+	host, err := funchost.Start(t.Context(), funchost.Config{
+		Root:       "..",
+		Executable: buildHandler(t, dir),
+		Env:        append(s.cloud.Settings(), "IDENTITY_STORE=local", "LOCAL_STORE_PATH="+filepath.Join(dir, "identities.db")),
+		CORS:       funchost.CORS{AllowedOrigins: []string{s.site}},
+	})
+	require.NoError(t, err)
+	t.Cleanup(host.Stop)
+	s.URL = listen(t, host)
+	return s
+}
+
+// listen serves until the test ends. Its host is localhost, which browsers trust
+// as they trust https.
+func listen(t testing.TB, handler http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	u, err := url.Parse(server.URL)
+	require.NoError(t, err)
+	return "http://localhost:" + u.Port()
+}
+
+func buildHandler(t testing.TB, dir string) string {
+	t.Helper()
+	exe := filepath.Join(dir, "handler")
+	if runtime.GOOS == "windows" {
+		exe += ".exe"
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", exe, "acsauth/handler").CombinedOutput()
+	require.NoError(t, err, string(out))
+	return exe
+}
+
+// environ is what every script is told.
+func (s *stack) environ() []string {
+	connection := ""
+	for _, pair := range s.cloud.Settings() {
+		if value, ok := strings.CutPrefix(pair, "ACS_CONNECTION_STRING="); ok {
+			connection = value
+		}
+	}
+	return []string{
+		"NODE_EXTRA_CA_CERTS=" + s.cloud.CACertFile,
+		"SERVICE=" + s.URL + "/api",
+		"SITE=" + s.site,
+		"ENTRA=" + s.cloud.EntraURL,
+		"ACS=" + s.cloud.ACSURL,
+		"ACS_CONNECTION_STRING=" + connection,
+		"TENANT_ID=" + entraid.SampleTenantID,
+		"API_CLIENT_ID=" + localcloud.APIClientID,
+		"API_SCOPE=" + localcloud.APIScope,
+		"CLIENT_ID=" + localcloud.SPAClientID,
+	}
+}
