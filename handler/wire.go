@@ -67,6 +67,7 @@ func open(cfg config.Config, log *slog.Logger) (*service, error) {
 		return nil, err
 	}
 	s.identities = identity.NewService(s.store, s.store, s.acs, log, time.Now)
+	s.identities.ReuseTokens(cfg.TokenReuse)
 	return s, nil
 }
 

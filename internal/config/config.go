@@ -29,8 +29,9 @@ type Config struct {
 
 	ACS             ACS
 	TokenPolicy     identity.TokenPolicy
-	RateLimit       int    // calls a minute and user; 0 is no limit
-	ManagedIdentity string // client id of the user-assigned identity; empty: system-assigned
+	TokenReuse      time.Duration // zero: each token is new
+	RateLimit       int           // calls a minute and user; 0 is no limit
+	ManagedIdentity string        // client id of the user-assigned identity; empty: system-assigned
 
 	Store        string // StoreTables or StoreLocal
 	Tables       Tables
@@ -73,6 +74,7 @@ func Load(environ []string) (Config, error) {
 		UnderHost:       r.has("FUNCTIONS_CUSTOMHANDLER_PORT"),
 		ManagedIdentity: r.guid("AZURE_CLIENT_ID"),
 		TokenPolicy:     r.tokenPolicy(),
+		TokenReuse:      time.Duration(r.integer("ACS_TOKEN_REUSE_SECONDS", 60, 0, 3600)) * time.Second,
 		RateLimit:       r.integer("RATE_LIMIT_PER_USER", 60, 0, 1_000_000),
 		LogLevel:        r.level("LOG_LEVEL"),
 		LogUserKey:      secret.New(r.get("LOG_USER_KEY")),

@@ -68,6 +68,7 @@ func TestEachSettingIsRead(t *testing.T) {
 		"ACS_API_VERSION":              "2025-06-30",
 		"ACS_TOKEN_SCOPES":             "voip, chat.join,voip",
 		"ACS_TOKEN_EXPIRES_IN_MINUTES": "60",
+		"ACS_TOKEN_REUSE_SECONDS":      "5",
 		"ACS_ROLE_SCOPES":              "Guest = voip.join, chat.join.limited @ 90 ;Host.Main=voip,chat,voip;",
 		"TEAMS_CLIENT_IDS":             tenant,
 		"TABLES_CONNECTION_STRING":     "AccountName=contoso;AccountKey=" + key,
@@ -96,6 +97,7 @@ func TestEachSettingIsRead(t *testing.T) {
 		Default:   identity.Grant{Scopes: []string{"chat.join", "voip"}, ExpiresIn: 24 * time.Hour},
 		ExpiresIn: time.Hour,
 	}, c.TokenPolicy)
+	assert.Equal(t, 5*time.Second, c.TokenReuse)
 	assert.Equal(t, []string{tenant}, c.TeamsClientIDs)
 	assert.Equal(t, "https://contoso.table.core.windows.net", c.Tables.Connection.Endpoint)
 	assert.Equal(t, "mappings", c.Tables.Name)
@@ -143,6 +145,8 @@ func TestEachFaultIsNamed(t *testing.T) {
 		{map[string]string{"ACS_CONNECTION_STRING": "", "ACS_ENDPOINT": "http://contoso.communication.azure.com"}, "ACS_ENDPOINT"},
 		{map[string]string{"ACS_API_VERSION": "latest"}, "ACS_API_VERSION"},
 		{map[string]string{"ACS_TOKEN_SCOPES": "chat,admin"}, "ACS_TOKEN_SCOPES"},
+		{map[string]string{"ACS_TOKEN_REUSE_SECONDS": "-1"}, "ACS_TOKEN_REUSE_SECONDS"},
+		{map[string]string{"ACS_TOKEN_REUSE_SECONDS": "3601"}, "ACS_TOKEN_REUSE_SECONDS"},
 		{map[string]string{"ACS_TOKEN_EXPIRES_IN_MINUTES": "59"}, "ACS_TOKEN_EXPIRES_IN_MINUTES"},
 		{map[string]string{"ACS_TOKEN_EXPIRES_IN_MINUTES": "1441"}, "ACS_TOKEN_EXPIRES_IN_MINUTES"},
 		{map[string]string{"ACS_TOKEN_EXPIRES_IN_MINUTES": "1h"}, "ACS_TOKEN_EXPIRES_IN_MINUTES"},

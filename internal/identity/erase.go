@@ -23,7 +23,7 @@ const (
 // more in this process; another one notices within cacheTTL, or when ACS has
 // deleted the identity.
 func (s *Service) Erase(ctx context.Context, user User) error {
-	_, err := s.share(ctx, "erase "+user.Key(), func(ctx context.Context) (Mapping, error) {
+	_, err := share(ctx, s, "erase "+user.Key(), func(ctx context.Context) (Mapping, error) {
 		return Mapping{}, s.erase(ctx, user)
 	})
 	return err
@@ -65,7 +65,7 @@ func within(ctx context.Context, timeout time.Duration, work func(context.Contex
 
 // markErasing notes the erasure, then marks the mapping.
 func (s *Service) markErasing(ctx context.Context, m Mapping) (marked Mapping, err error) {
-	if mine := s.cache.beginErasing(m); mine {
+	if mine := s.beginErasing(m); mine {
 		defer func() {
 			// After ErrVersion another call has marked it, or it has gone.
 			if err != nil && !errors.Is(err, ErrVersion) && !errors.Is(err, ErrNotFound) {
@@ -80,10 +80,17 @@ func (s *Service) markErasing(ctx context.Context, m Mapping) (marked Mapping, e
 	return s.store.MarkErasing(ctx, m)
 }
 
+// beginErasing reports whether this call is the one that began it.
+func (s *Service) beginErasing(m Mapping) bool {
+	mine := s.cache.beginErasing(m)
+	s.reuse.drop(m.AcsUserID)
+	return mine
+}
+
 // finish does what is left of the erasure of a marked mapping. Each step may
 // have been done before.
 func (s *Service) finish(ctx context.Context, m Mapping) error {
-	s.cache.beginErasing(m)
+	s.beginErasing(m)
 	if err := s.issuer.DeleteIdentity(ctx, m.AcsUserID); err != nil && !errors.Is(err, ErrUnknownIdentity) {
 		return err
 	}

@@ -33,14 +33,21 @@ type Service struct {
 	log      *slog.Logger
 	now      func() time.Time
 	cache    *cache
+	reuse    *reuse
 	flights  singleflight.Group
 	working  sync.RWMutex // held for reading by the work of flights
 }
 
 // NewService returns a Service on the given parts. now is the clock.
 func NewService(store Store, erasures Erasures, issuer Issuer, log *slog.Logger, now func() time.Time) *Service {
-	return &Service{store: store, erasures: erasures, issuer: issuer, log: log, now: now, cache: newCache(now)}
+	return &Service{store: store, erasures: erasures, issuer: issuer, log: log, now: now, cache: newCache(now), reuse: newReuse(0, now)}
 }
+
+// ReuseTokens lets Token hand the same token to the same user again for the given
+// time, if it asks for the same and the token has ten minutes left or more. It
+// ends early with Refresh, Revoke and Erase in this process. Call it before any
+// other method; without it each token is new.
+func (s *Service) ReuseTokens(lasting time.Duration) { s.reuse = newReuse(lasting, s.now) }
 
 // Ensure returns the user's mapping and makes the identity when there is none.
 // created tells whether this very call made it.
@@ -49,7 +56,7 @@ func (s *Service) Ensure(ctx context.Context, user User) (m Mapping, created boo
 		return m, false, nil
 	}
 	mine := false // stays so for the callers that wait for another's work
-	m, err = s.share(ctx, "ensure "+user.Key(), func(ctx context.Context) (Mapping, error) {
+	m, err = share(ctx, s, "ensure "+user.Key(), func(ctx context.Context) (Mapping, error) {
 		m, created, err := s.findOrCreate(ctx, user)
 		mine = created
 		return m, err
@@ -68,8 +75,9 @@ func (s *Service) Token(ctx context.Context, user User, req TokenRequest) (Token
 		if err != nil {
 			return Token{}, Mapping{}, err
 		}
-		token, err := s.issue(ctx, m, req)
+		token, err := s.reuseOrIssue(ctx, m, req)
 		if errors.Is(err, ErrUnknownIdentity) {
+			s.reuse.drop(m.AcsUserID)
 			if m, err = s.replace(ctx, m); err != nil {
 				return Token{}, Mapping{}, err
 			}
@@ -89,6 +97,7 @@ func (s *Service) Token(ctx context.Context, user User, req TokenRequest) (Token
 // when there is none.
 func (s *Service) Refresh(ctx context.Context, user User, req TokenRequest) (token Token, m Mapping, err error) {
 	m, err = s.withIdentity(ctx, user, func(m Mapping) error {
+		s.reuse.drop(m.AcsUserID)
 		token, err = s.issue(ctx, m, req)
 		return err
 	})
@@ -98,7 +107,12 @@ func (s *Service) Refresh(ctx context.Context, user User, req TokenRequest) (tok
 // Revoke ends every token of the user's identity: CodeIdentityNotFound when the
 // user has none.
 func (s *Service) Revoke(ctx context.Context, user User) error {
-	_, err := s.withIdentity(ctx, user, func(m Mapping) error { return s.issuer.RevokeTokens(ctx, m.AcsUserID) })
+	_, err := s.withIdentity(ctx, user, func(m Mapping) error {
+		// After it too: what was issued meanwhile may have been revoked or not.
+		defer s.reuse.drop(m.AcsUserID)
+		s.reuse.drop(m.AcsUserID)
+		return s.issuer.RevokeTokens(ctx, m.AcsUserID)
+	})
 	return err
 }
 
@@ -133,6 +147,26 @@ func (s *Service) Exchange(ctx context.Context, x TeamsExchange) (Token, error) 
 // Ready reports whether the store answers.
 func (s *Service) Ready(ctx context.Context) error { return s.store.Ping(ctx) }
 
+// reuseOrIssue is issue for calls that need no new token. Those that ask for the
+// same at the same time share one.
+func (s *Service) reuseOrIssue(ctx context.Context, m Mapping, req TokenRequest) (Token, error) {
+	if s.reuse.lasting == 0 {
+		return s.issue(ctx, m, req)
+	}
+	if s.cache.isErasing(m) {
+		return Token{}, errStartOver
+	}
+	kind := kindOf(req)
+	if token, ok := s.reuse.get(m.AcsUserID, kind); ok {
+		return token, nil
+	}
+	i := s.reuse.begin(m.AcsUserID, kind)
+	return share(ctx, s, "token "+i.name+" "+kind, func(ctx context.Context) (token Token, err error) {
+		defer func() { s.reuse.end(i, m.AcsUserID, kind, token, err) }()
+		return s.issue(ctx, m, req)
+	})
+}
+
 // issue never hands out a token for an identity whose erasure has begun in this
 // process: then the error is errStartOver.
 func (s *Service) issue(ctx context.Context, m Mapping, req TokenRequest) (Token, error) {
@@ -151,7 +185,7 @@ func (s *Service) lookup(ctx context.Context, user User) (Mapping, error) {
 	if m, ok := s.cache.get(user); ok {
 		return m, nil
 	}
-	m, err := s.share(ctx, "lookup "+user.Key(), func(ctx context.Context) (Mapping, error) {
+	m, err := share(ctx, s, "lookup "+user.Key(), func(ctx context.Context) (Mapping, error) {
 		return s.store.Get(ctx, user)
 	})
 	if errors.Is(err, ErrNotFound) || err == nil && m.Erasing {
@@ -170,8 +204,8 @@ func noIdentity() *Error {
 
 // share runs work once for all the callers that ask for key at the same time.
 // The work has its own deadline; each caller waits for its own.
-func (s *Service) share(ctx context.Context, key string, work func(context.Context) (Mapping, error)) (Mapping, error) {
-	done := s.flights.DoChan(key, func() (m any, err error) {
+func share[T any](ctx context.Context, s *Service, key string, work func(context.Context) (T, error)) (T, error) {
+	done := s.flights.DoChan(key, func() (v any, err error) {
 		s.working.RLock()
 		defer s.working.RUnlock()
 		defer func() {
@@ -185,10 +219,11 @@ func (s *Service) share(ctx context.Context, key string, work func(context.Conte
 	})
 	select {
 	case r := <-done:
-		m, _ := r.Val.(Mapping)
-		return m, r.Err
+		v, _ := r.Val.(T)
+		return v, r.Err
 	case <-ctx.Done():
-		return Mapping{}, ctx.Err()
+		var none T
+		return none, ctx.Err()
 	}
 }
 
