@@ -10,6 +10,7 @@ package localcloud
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -35,7 +36,7 @@ const (
 	APIClientID = "5f0d8c1a-7e42-4b6d-9a35-2c81e0b7d946" // this service's API
 	SPAClientID = "9b3e6a70-1c58-4d2f-8e07-64fa5d1b2c93" // a browser client of it
 	APIScope    = "api://" + APIClientID + "/access_as_user"
-	// RedirectURI is registered for the browser client with any port.
+	// RedirectURI is registered for both, with any port.
 	RedirectURI = "http://localhost"
 )
 
@@ -61,6 +62,7 @@ type Cloud struct {
 	CACertFile string
 
 	connection secret.String
+	apiSecret  secret.String // of the API's registration
 	roots      *x509.CertPool
 	servers    []*http.Server
 }
@@ -71,7 +73,12 @@ func Start(o Options) (*Cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cloud{Knobs: &knobs.Board{}, CACertFile: filepath.Join(o.Dir, "local-ca.pem"), roots: ca.pool()}
+	c := &Cloud{
+		Knobs:      &knobs.Board{},
+		CACertFile: filepath.Join(o.Dir, "local-ca.pem"),
+		apiSecret:  secret.New(rand.Text()),
+		roots:      ca.pool(),
+	}
 	if err := os.WriteFile(c.CACertFile, ca.pem(), 0o600); err != nil {
 		return nil, err
 	}
@@ -111,7 +118,8 @@ func (c *Cloud) open(log *slog.Logger) (err error) {
 		Log:     log,
 		Now:     entra.Now,
 		Clients: []entraid.Client{
-			{ID: APIClientID, Name: "acsauth API", Scopes: []string{"access_as_user"}, KnownClients: []string{SPAClientID}},
+			{ID: APIClientID, Name: "acsauth API", Secret: c.apiSecret, RedirectURIs: []string{RedirectURI},
+				Scopes: []string{"access_as_user"}, KnownClients: []string{SPAClientID}},
 			{ID: SPAClientID, Name: "Sample client", RedirectURIs: []string{RedirectURI}},
 		},
 	})
@@ -168,11 +176,13 @@ func (c *Cloud) Close() {
 }
 
 // Settings returns the app settings, in the form of os.Environ, that point the
-// service at the stand-ins. They hold a secret: the stand-in's access key.
+// service at the stand-ins. They hold secrets: the stand-in's access key, and the
+// client secret of the API's registration.
 func (c *Cloud) Settings() []string {
 	return []string{
 		"ENTRA_TENANT_ID=" + entraid.SampleTenantID,
 		"ENTRA_CLIENT_ID=" + APIClientID,
+		"ENTRA_CLIENT_SECRET=" + c.apiSecret.Reveal(),
 		"ENTRA_AUTHORITY_HOST=" + c.EntraURL,
 		"ACS_CONNECTION_STRING=" + c.connection.Reveal(),
 		"SSL_CERT_FILE=" + c.CACertFile,
@@ -182,7 +192,7 @@ func (c *Cloud) Settings() []string {
 // Secrets returns what must appear in no log.
 func (c *Cloud) Secrets() []string {
 	_, key, _ := strings.Cut(c.connection.Reveal(), "accesskey=")
-	return []string{c.connection.Reveal(), key}
+	return []string{c.connection.Reveal(), key, c.apiSecret.Reveal()}
 }
 
 // Client returns an HTTP client that trusts the stand-ins. It follows no
