@@ -154,7 +154,7 @@ func TestAnErasureThatACSRefusedIsFinishedAfterARestart(t *testing.T) {
 
 	cloud.ACS.SetFault(nil)
 	again := start(t, map[string]string{"LOCAL_STORE_PATH": path})
-	assert.Eventually(t, func() bool { return strings.Contains(again.log.String(), "finished noted erasures") }, 10*time.Second, 5*time.Millisecond)
+	assert.Eventually(t, func() bool { return strings.Contains(again.log.String(), `"msg":"swept noted erasures","finished":1`) }, 10*time.Second, 5*time.Millisecond)
 	assert.NotContains(t, cloud.ACS.Identities(), id)
 	a = again.do(request{path: "/api/getToken", token: token})
 	assert.Equal(t, 200, a.status)

@@ -24,7 +24,6 @@ const (
 	stopTimeout = 22 * time.Second
 
 	sweepInterval = 5 * time.Minute
-	sweepLimit    = 100
 )
 
 // serve answers requests until ctx ends. Nothing depends on its ending well: the

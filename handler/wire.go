@@ -168,13 +168,9 @@ func (s *service) sweepForever(ctx context.Context) {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
-		done, err := s.identities.Sweep(ctx, sweepLimit)
-		switch {
-		case err != nil && ctx.Err() == nil:
-			s.log.Warn("noted erasures could not be listed", "error", err.Error())
-		case done > 0:
-			s.log.Info("finished noted erasures", "count", done)
-		}
+		sweeping, cancel := context.WithTimeout(ctx, sweepInterval)
+		_, _ = s.identities.Sweep(sweeping) // which logs what it did
+		cancel()
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:

@@ -28,8 +28,8 @@ import (
 // lockTimeout is long enough for a process that is being replaced to end.
 const lockTimeout = time.Second
 
-// The buckets: mappings by "<user>|<resource>", erasures by "<resource>|<ACS
-// user id>". Values are JSON.
+// The buckets: mappings by "<user>|<resource>", erasures by
+// "<resource>|<reason>|<ACS user id>". Values are JSON.
 var (
 	mappingsBucket = []byte("mappings")
 	erasuresBucket = []byte("erasures")

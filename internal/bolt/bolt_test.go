@@ -64,9 +64,10 @@ func TestWhatIsStoredSurvivesReopening(t *testing.T) {
 	got, err := s.Get(t.Context(), want.User)
 	require.NoError(t, err)
 	assert.Equal(t, want, got)
-	notes, err := s.List(t.Context(), 10)
-	require.NoError(t, err)
-	assert.Equal(t, []identity.Erasure{note}, notes)
+	for listed, err := range s.List(t.Context()) {
+		require.NoError(t, err)
+		assert.Equal(t, note, listed)
+	}
 	require.NoError(t, s.Delete(t.Context(), got))
 	require.NoError(t, s.Close())
 
@@ -116,6 +117,17 @@ func TestWhatCannotBeOpenedIsNamed(t *testing.T) {
 	assert.ErrorContains(t, err, "not a host name")
 }
 
+// firstListed returns the first error of the list.
+func firstListed(t *testing.T, s *Store) error {
+	t.Helper()
+	for _, err := range s.List(t.Context()) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func TestACorruptValueIsAnError(t *testing.T) {
 	for name, value := range map[string]string{
 		"nothing":       "",
@@ -130,10 +142,11 @@ func TestACorruptValueIsAnError(t *testing.T) {
 			s := open(t, newPath(t))
 			m := someMapping()
 			m.Version = "3"
+			note := identity.Erasure{AcsUserID: m.AcsUserID, Reason: identity.ReasonErase}
 			require.NoError(t, s.db.Update(func(tx *bbolt.Tx) error {
 				return errors.Join(
 					tx.Bucket(mappingsBucket).Put(s.mappingKey(m.User), []byte(value)),
-					tx.Bucket(erasuresBucket).Put(s.erasureKey(m.AcsUserID), []byte(value)))
+					tx.Bucket(erasuresBucket).Put(s.erasureKey(note), []byte(value)))
 			}))
 
 			_, err := s.Get(t.Context(), m.User)
@@ -145,9 +158,9 @@ func TestACorruptValueIsAnError(t *testing.T) {
 			assert.ErrorContains(t, s.Delete(t.Context(), m), "the user's mapping")
 			_, err = s.Create(t.Context(), m)
 			assert.ErrorIs(t, err, identity.ErrExists, "it may be somebody's only record")
-			_, err = s.List(t.Context(), 1)
-			assert.ErrorContains(t, err, m.AcsUserID)
-			assert.NoError(t, s.Clear(t.Context(), identity.Erasure{AcsUserID: m.AcsUserID}))
+			assert.ErrorContains(t, firstListed(t, s), m.AcsUserID)
+			assert.NoError(t, s.Clear(t.Context(), note))
+			assert.NoError(t, firstListed(t, s))
 		})
 	}
 }
@@ -159,8 +172,7 @@ func TestAClosedFileIsUnavailable(t *testing.T) {
 
 	_, getErr := s.Get(t.Context(), someMapping().User)
 	_, createErr := s.Create(t.Context(), someMapping())
-	_, listErr := s.List(t.Context(), 1)
-	for _, err := range []error{getErr, createErr, listErr, s.Ping(t.Context())} {
+	for _, err := range []error{getErr, createErr, firstListed(t, s), s.Ping(t.Context())} {
 		assert.Equal(t, identity.CodeUpstreamUnavailable, identity.CodeOf(err))
 	}
 	assert.NoError(t, s.Close(), "to close twice is harmless")

@@ -64,7 +64,18 @@ func within(ctx context.Context, timeout time.Duration, work func(context.Contex
 }
 
 // markErasing notes the erasure, then marks the mapping.
-func (s *Service) markErasing(ctx context.Context, m Mapping) (marked Mapping, err error) {
+func (s *Service) markErasing(ctx context.Context, m Mapping) (Mapping, error) {
+	return s.marking(m, func() (Mapping, error) {
+		note := Erasure{AcsUserID: m.AcsUserID, User: m.User, Reason: ReasonErase, RecordedAt: s.timestamp()}
+		if err := s.erasures.Record(ctx, note); err != nil {
+			return Mapping{}, err
+		}
+		return s.store.MarkErasing(ctx, m)
+	})
+}
+
+// marking runs work, which marks m, while nothing is issued for m here.
+func (s *Service) marking(m Mapping, work func() (Mapping, error)) (marked Mapping, err error) {
 	if mine := s.beginErasing(m); mine {
 		defer func() {
 			// After ErrVersion another call has marked it, or it has gone.
@@ -73,11 +84,7 @@ func (s *Service) markErasing(ctx context.Context, m Mapping) (marked Mapping, e
 			}
 		}()
 	}
-	note := Erasure{AcsUserID: m.AcsUserID, User: m.User, Reason: ReasonErase, RecordedAt: s.timestamp()}
-	if err := s.erasures.Record(ctx, note); err != nil {
-		return Mapping{}, err
-	}
-	return s.store.MarkErasing(ctx, m)
+	return work()
 }
 
 // beginErasing reports whether this call is the one that began it.
@@ -107,44 +114,4 @@ func unavailableUnlessCoded(err error) error {
 		return contended().Because(err)
 	}
 	return err
-}
-
-// Sweep does what is left of at most limit noted erasures and returns how many
-// it finished. It may run in many processes at once. One that fails is logged
-// and does not stop the others; the error is for the list itself.
-func (s *Service) Sweep(ctx context.Context, limit int) (done int, err error) {
-	notes, listErr := s.erasures.List(ctx, limit)
-	for _, note := range notes {
-		if err := s.sweep(ctx, note); err != nil {
-			s.log.LogAttrs(ctx, slog.LevelWarn, "a noted erasure could not be finished",
-				slog.String("acsUserId", note.AcsUserID), slog.String("reason", string(note.Reason)), slog.Any("error", err))
-			continue
-		}
-		done++
-	}
-	return done, listErr
-}
-
-func (s *Service) sweep(ctx context.Context, note Erasure) error {
-	m, err := s.store.Get(ctx, note.User)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return err
-	}
-	if err == nil && m.AcsUserID == note.AcsUserID {
-		switch {
-		case m.Erasing:
-			return s.finish(ctx, m)
-		case note.Reason == ReasonOrphan:
-			// Its insert had been done after all: it is the user's identity.
-			return s.erasures.Clear(ctx, note)
-		}
-		if m, err = s.markErasing(ctx, m); err != nil {
-			return err
-		}
-		return s.finish(ctx, m)
-	}
-	if err := s.issuer.DeleteIdentity(ctx, note.AcsUserID); err != nil && !errors.Is(err, ErrUnknownIdentity) {
-		return err
-	}
-	return s.erasures.Clear(ctx, note)
 }

@@ -88,6 +88,9 @@ var (
 	ErrExists = errors.New("the user has a mapping already")
 	// ErrVersion: the mapping has changed since it was read.
 	ErrVersion = errors.New("the mapping has changed since it was read")
+	// ErrNeedsCaller: the store takes only the user's own word for what is asked,
+	// and the context carries no call of that user.
+	ErrNeedsCaller = errors.New("the store can be asked on behalf of the user alone")
 	// ErrUnknownIdentity: ACS does not know the identity, or no longer.
 	ErrUnknownIdentity = errors.New("no such ACS identity")
 	// ErrNoCredentials: the request carries no access token at all.

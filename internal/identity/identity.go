@@ -12,6 +12,7 @@ package identity
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strings"
 	"time"
 
@@ -98,7 +99,8 @@ type Mapping struct {
 // Store keeps mappings. Beside the errors named at each method, every method
 // returns an *Error with CodeUpstreamUnavailable when the store can't be
 // reached in time or throttles, and with CodeUpstreamRejected when it refuses
-// this service.
+// this service. A store that can be asked on behalf of the user alone returns
+// ErrNeedsCaller when the context carries no call of that user; all but Ping may.
 type Store interface {
 	// Get returns the user's mapping, or ErrNotFound.
 	Get(ctx context.Context, user User) (Mapping, error)
@@ -136,16 +138,30 @@ type Erasure struct {
 	RecordedAt time.Time // UTC, to the second
 }
 
+// Check reports whether e says what is to be done.
+func (e Erasure) Check() error {
+	switch {
+	case e.AcsUserID == "":
+		return fmt.Errorf("no ACS user id")
+	case e.Reason != ReasonErase && e.Reason != ReasonOrphan:
+		return fmt.Errorf("no reason that is known")
+	}
+	return e.User.Check()
+}
+
 // Erasures is the list of deletions not known to be done. ACS can't list its
 // identities, so what is not in a mapping must be here until it is deleted.
 // Its methods return an *Error as Store's do.
 type Erasures interface {
-	// Record notes e; to record the same ACS identity again replaces the note.
+	// Record notes e. There is one note for an ACS identity and a reason: to
+	// record it again replaces that note.
 	Record(ctx context.Context, e Erasure) error
-	// List returns at most limit notes, in no particular order. A note that
-	// can't be read is an error beside those that can.
-	List(ctx context.Context, limit int) ([]Erasure, error)
-	// Clear removes the note for e's ACS identity; without one it does nothing.
+	// List yields all notes, in no particular order, and may be left early.
+	// Notes may be recorded and cleared meanwhile. A note that can't be read is
+	// an error among the others; an *Error ends the list.
+	List(ctx context.Context) iter.Seq2[Erasure, error]
+	// Clear removes the note for e's ACS identity and reason; without one it
+	// does nothing.
 	Clear(ctx context.Context, e Erasure) error
 }
 

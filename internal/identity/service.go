@@ -205,17 +205,17 @@ func noIdentity() *Error {
 // share runs work once for all the callers that ask for key at the same time.
 // The work has its own deadline; each caller waits for its own.
 func share[T any](ctx context.Context, s *Service, key string, work func(context.Context) (T, error)) (T, error) {
-	done := s.flights.DoChan(key, func() (v any, err error) {
+	done := s.flights.DoChan(key, func() (any, error) {
 		s.working.RLock()
 		defer s.working.RUnlock()
-		defer func() {
-			if p := recover(); p != nil { // on this goroutine it would end the process
-				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-			}
-		}()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTimeout)
 		defer cancel()
-		return work(ctx)
+		var v T
+		err := guard(func() (err error) {
+			v, err = work(ctx)
+			return err
+		})
+		return v, err
 	})
 	select {
 	case r := <-done:
@@ -225,6 +225,17 @@ func share[T any](ctx context.Context, s *Service, key string, work func(context
 		var none T
 		return none, ctx.Err()
 	}
+}
+
+// guard makes an error of a panic, which would end the process where it happens
+// on a goroutine of this package's own.
+func guard(work func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return work()
 }
 
 // Wait returns when the work that callers shared and left has ended, or with ctx's

@@ -90,15 +90,14 @@ func TestALoserThatCannotBeDeletedIsNotedAndDeletedLater(t *testing.T) {
 	assert.False(t, created)
 	assert.Equal(t, winner.AcsUserID, m.AcsUserID)
 	assert.Len(t, w.issuer.list(), 2)
-	notes, err := w.store.List(t.Context(), 10)
-	require.NoError(t, err)
+	notes := w.notes()
 	require.Len(t, notes, 1)
 	assert.Equal(t, identity.ReasonOrphan, notes[0].Reason)
 
 	w.issuer.set(nil)
-	done, err := w.Sweep(t.Context(), 10)
+	swept, err := w.Sweep(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, 1, done)
+	assert.Equal(t, identity.Swept{Finished: 1}, swept)
 	assert.Equal(t, []string{winner.AcsUserID}, w.issuer.list())
 }
 
@@ -167,7 +166,7 @@ func TestErasureIsFinishedWhereverItStopped(t *testing.T) {
 				_, _, err := w.Refresh(t.Context(), user(1), chat)
 				assert.Equal(t, identity.CodeIdentityNotFound, identity.CodeOf(err), "no token once it is durable")
 			}
-			_, err = w.Sweep(t.Context(), 10)
+			_, err = w.Sweep(t.Context())
 			require.NoError(t, err)
 			if row.operation != "get" && (row.operation != "record" || row.what != before) {
 				assert.Empty(t, w.issuer.list(), "recorded is as good as done")
@@ -176,9 +175,7 @@ func TestErasureIsFinishedWhereverItStopped(t *testing.T) {
 			}
 			require.NoError(t, w.Erase(t.Context(), user(1)), "it may be repeated")
 			assert.NotContains(t, w.issuer.list(), m.AcsUserID)
-			notes, err := w.store.List(t.Context(), 10)
-			require.NoError(t, err)
-			assert.Empty(t, notes)
+			assert.Empty(t, w.notes())
 		})
 	}
 }
@@ -194,7 +191,7 @@ func TestADurableErasureIsAnsweredAlsoWhenACSHangs(t *testing.T) {
 		assert.LessOrEqual(t, time.Since(began), 6*time.Second)
 		assert.Contains(t, w.log.String(), "will be finished later")
 		w.issuer.hangs = false
-		_, err = w.Sweep(t.Context(), 10)
+		_, err = w.Sweep(t.Context())
 		require.NoError(t, err)
 		assert.Empty(t, w.issuer.list())
 	})
@@ -389,7 +386,7 @@ func TestNothingIsLostWhateverFails(t *testing.T) {
 		w.issuer.set(nil)
 		w.store.set(nil)
 		w.restart()
-		_, err := w.Sweep(t.Context(), 1000)
+		_, err := w.Sweep(t.Context())
 		require.NoError(t, err)
 		w.audit(seed, users)
 	}
@@ -412,7 +409,7 @@ func (w *world) act(kind int, u identity.User) {
 	case 0, 1:
 		err = w.Erase(w.Context(), u)
 	case 2:
-		_, err = w.Sweep(w.Context(), 10)
+		_, err = w.Sweep(w.Context())
 	case 3:
 		_, _, err = w.Refresh(w.Context(), u, chat)
 	case 4, 5:
@@ -446,7 +443,5 @@ func (w *world) audit(seed uint64, users int) {
 		}
 		assert.Contains(w, w.log.String(), "delete it by hand\" acsUserId="+id+" ", "seed %d: identity %s is lost", seed, id)
 	}
-	notes, err := w.store.List(w.Context(), 100)
-	require.NoError(w, err)
-	assert.Empty(w, notes, "seed %d", seed)
+	assert.Empty(w, w.notes(), "seed %d", seed)
 }

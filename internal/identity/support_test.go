@@ -79,6 +79,7 @@ type issuer struct {
 	lost       []string             // made, and the answer never came
 	gone       func(id string) bool // what is wrongly called unknown
 	hangs      bool                 // neither deletes nor revokes, and does not say so
+	stuck      func(id string) bool // to delete that one hangs
 }
 
 func (i *issuer) CreateIdentity(context.Context) (id string, err error) {
@@ -122,7 +123,7 @@ func (i *issuer) RevokeTokens(ctx context.Context, id string) error {
 }
 
 func (i *issuer) DeleteIdentity(ctx context.Context, id string) error {
-	if i.hangs {
+	if i.hangs || i.stuck != nil && i.stuck(id) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
@@ -158,9 +159,13 @@ func (i *issuer) list() []string {
 type store struct {
 	faults
 	*bolt.Store
+	needsCaller bool // and there is none
 }
 
 func (s *store) Get(ctx context.Context, u identity.User) (m identity.Mapping, err error) {
+	if s.needsCaller {
+		return identity.Mapping{}, identity.ErrNeedsCaller
+	}
 	err = s.around("get", func() (err error) { m, err = s.Store.Get(ctx, u); return err })
 	return m, err
 }
@@ -193,7 +198,7 @@ type world struct {
 	*identity.Service
 	issuer *issuer
 	store  *store
-	log    *strings.Builder
+	log    *syncWriter
 }
 
 func newWorld(t *testing.T) *world {
@@ -201,25 +206,47 @@ func newWorld(t *testing.T) *world {
 	b, err := bolt.Open(filepath.Join(t.TempDir(), "test.db"), "resource.communication.azure.com")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
-	w := &world{T: t, issuer: &issuer{identities: map[string]bool{}}, store: &store{Store: b}, log: &strings.Builder{}}
+	w := &world{T: t, issuer: &issuer{identities: map[string]bool{}}, store: &store{Store: b}, log: &syncWriter{}}
 	w.restart()
 	return w
 }
 
 // restart is what a crash leaves: the same store and ACS, nothing in memory.
 func (w *world) restart() {
-	w.Service = identity.NewService(w.store, w.store, w.issuer, slog.New(slog.NewTextHandler(&syncWriter{b: w.log}, nil)), time.Now)
+	w.Service = identity.NewService(w.store, w.store, w.issuer, slog.New(slog.NewTextHandler(w.log, nil)), time.Now)
+}
+
+// notes returns what is noted.
+func (w *world) notes() (notes []identity.Erasure) {
+	w.Helper()
+	for note, err := range w.store.Store.List(w.Context()) {
+		require.NoError(w, err)
+		notes = append(notes, note)
+	}
+	return notes
 }
 
 type syncWriter struct {
 	mu sync.Mutex
-	b  *strings.Builder
+	b  strings.Builder
 }
 
 func (s *syncWriter) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.Write(p)
+}
+
+func (s *syncWriter) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func (s *syncWriter) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.b.Reset()
 }
 
 func user(n int) identity.User {

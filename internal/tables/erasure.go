@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"time"
 
@@ -16,17 +17,13 @@ import (
 // erasuresKey is the partition of all notes. It is no user's key.
 const erasuresKey = "erasures"
 
-// maxPage is the most rows that the service returns at once.
-const maxPage = 1000
-
 // maxKey is Cosmos DB's bound for a RowKey, in bytes; Storage takes more.
 const maxKey = 255
 
 type erasureRow struct {
 	PartitionKey   string
 	RowKey         string
-	User           string // identity.User.Key
-	Reason         identity.Reason
+	User           string    // identity.User.Key
 	RecordedAt     time.Time // whole seconds
 	RecordedAtType string    `json:"RecordedAt@odata.type"`
 	Schema         int32
@@ -34,10 +31,10 @@ type erasureRow struct {
 
 // Record implements identity.Erasures.
 func (s *Store) Record(ctx context.Context, e identity.Erasure) error {
-	if err := e.User.Check(); err != nil {
+	if err := e.Check(); err != nil {
 		return fmt.Errorf("note an erasure: %w", err)
 	}
-	key, err := s.noteKey(e.AcsUserID)
+	key, err := s.noteKey(e.Reason, e.AcsUserID)
 	if err != nil {
 		return fmt.Errorf("note an erasure: %w", err)
 	}
@@ -47,7 +44,6 @@ func (s *Store) Record(ctx context.Context, e identity.Erasure) error {
 	row, err := json.Marshal(erasureRow{
 		PartitionKey: erasuresKey, RowKey: key,
 		User:       e.User.Key(),
-		Reason:     e.Reason,
 		RecordedAt: e.RecordedAt.UTC().Truncate(time.Second), RecordedAtType: edmDateTime,
 		Schema: schema,
 	})
@@ -60,41 +56,16 @@ func (s *Store) Record(ctx context.Context, e identity.Erasure) error {
 	})
 }
 
-// List implements identity.Erasures. It reads this resource's notes alone. A
-// note that can't be read fails the whole list: nobody would see it skipped.
-func (s *Store) List(ctx context.Context, limit int) ([]identity.Erasure, error) {
-	if limit <= 0 {
-		return nil, nil
-	}
+// List implements identity.Erasures. It reads this resource's notes alone.
+func (s *Store) List(ctx context.Context) iter.Seq2[identity.Erasure, error] {
 	// '}' follows '|' in ASCII; a host name has neither, nor a quote.
 	filter := fmt.Sprintf("PartitionKey eq '%s' and RowKey ge '%s|' and RowKey lt '%s}'", erasuresKey, s.resource, s.resource)
-	top := int32(min(limit, maxPage))
-	pager := s.table.NewListEntitiesPager(&aztables.ListEntitiesOptions{Filter: &filter, Top: &top})
-	var notes []identity.Erasure
-	var unreadable []error
-	for pager.More() && len(notes) < limit {
-		page, err := pager.NextPage(ctx)
-		if isMissing(err) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, s.fail(ctx, "list erasures", err)
-		}
-		for _, row := range page.Entities[:min(len(page.Entities), limit-len(notes))] {
-			note, err := s.readNote(row)
-			if err != nil {
-				unreadable = append(unreadable, err)
-				continue
-			}
-			notes = append(notes, note)
-		}
-	}
-	return notes, errors.Join(unreadable...)
+	return list(ctx, s, "list erasures", filter, s.readNote)
 }
 
 // Clear implements identity.Erasures.
 func (s *Store) Clear(ctx context.Context, e identity.Erasure) error {
-	key, err := s.noteKey(e.AcsUserID)
+	key, err := s.noteKey(e.Reason, e.AcsUserID)
 	if err != nil {
 		return fmt.Errorf("clear an erasure: %w", err)
 	}
@@ -110,30 +81,29 @@ func (s *Store) readNote(value []byte) (identity.Erasure, error) {
 	if err := json.Unmarshal(value, &row); err != nil {
 		return identity.Erasure{}, errors.New("a noted erasure can't be read: a property has the wrong type")
 	}
-	user, err := identity.ParseUser(row.User)
-	acsUserID, mine := strings.CutPrefix(row.RowKey, s.resource+"|")
-	if err != nil || !mine || acsUserID == "" || row.Reason == "" || row.Schema < 1 || row.Schema > schema {
-		return identity.Erasure{}, fmt.Errorf("noted erasure %q can't be read: want User, Reason and Schema %d, got Schema %d",
+	reason, acsUserID, _ := strings.Cut(strings.TrimPrefix(row.RowKey, s.resource+"|"), "|")
+	e := identity.Erasure{AcsUserID: acsUserID, Reason: identity.Reason(reason), RecordedAt: row.RecordedAt.UTC().Truncate(time.Second)}
+	var err error
+	if e.User, err = identity.ParseUser(row.User); err == nil {
+		err = e.Check()
+	}
+	if err != nil || row.RecordedAt.IsZero() || row.Schema < 1 || row.Schema > schema {
+		return identity.Erasure{}, fmt.Errorf("noted erasure %q can't be read: want reason, ACS user id, User, RecordedAt and Schema %d, got Schema %d",
 			row.RowKey, schema, row.Schema)
 	}
-	return identity.Erasure{
-		AcsUserID:  acsUserID,
-		User:       user,
-		Reason:     row.Reason,
-		RecordedAt: row.RecordedAt.UTC().Truncate(time.Second),
-	}, nil
+	return e, nil
 }
 
 // noteKey returns the RowKey of the note for an ACS identity. The service
 // answers some characters it does not allow with 500, so they are found here:
 // https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
-func (s *Store) noteKey(acsUserID string) (string, error) {
-	key := s.resource + "|" + acsUserID
+func (s *Store) noteKey(reason identity.Reason, acsUserID string) (string, error) {
+	key := s.resource + "|" + string(reason) + "|" + acsUserID
 	switch {
 	case acsUserID == "":
 		return "", errors.New("no ACS user id")
 	case len(key) > maxKey:
-		return "", fmt.Errorf("ACS user id is longer than %d bytes", maxKey-len(s.resource)-1)
+		return "", fmt.Errorf("ACS user id is longer than %d bytes", maxKey-len(key)+len(acsUserID))
 	case strings.ContainsFunc(acsUserID, func(r rune) bool {
 		return r <= ' ' || r > '~' || strings.ContainsRune(`/\#?%`, r)
 	}):

@@ -57,8 +57,8 @@ func (s *Store) Create(ctx context.Context, m identity.Mapping) (identity.Mappin
 	if err := m.User.Check(); err != nil {
 		return identity.Mapping{}, fmt.Errorf("create a mapping: %w", err)
 	}
-	// Whatever is mapped must have a key to be noted under when it is erased.
-	if _, err := s.noteKey(m.AcsUserID); err != nil {
+	// Whatever is mapped must have a key to be noted under when it is to go.
+	if _, err := s.noteKey(identity.ReasonOrphan, m.AcsUserID); err != nil {
 		return identity.Mapping{}, fmt.Errorf("create a mapping: %w", err)
 	}
 	if m.CreatedAt.IsZero() {

@@ -6,7 +6,7 @@
 //
 //	PartitionKey         RowKey                     properties
 //	<tenant>:<object>    <ACS resource's host>      AcsUserId, CreatedAt, Erasing, Schema
-//	erasures             <host>|<ACS user id>       User, Reason, RecordedAt, Schema
+//	erasures             <host>|<reason>|<user id>  User, RecordedAt, Schema
 //
 // One partition a user, so that the service's bound of 2,000 operations a second
 // and partition concerns nobody; tenant first, so that a tenant is one range.
@@ -49,7 +49,7 @@ var (
 	hostName  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
 )
 
-// maxResource leaves 134 bytes of a key to the ACS user id.
+// maxResource leaves 127 bytes of a note's key to the ACS user id.
 const maxResource = 120
 
 // Options say where the table is. Either Connection is set, or Endpoint and

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -101,12 +102,8 @@ var besideTests = []besideTest{
 		note := identity.Erasure{AcsUserID: m.AcsUserID, User: m.User, Reason: identity.ReasonOrphan, RecordedAt: m.CreatedAt}
 		require.NoError(t, b.Record(call(t), note))
 		require.NoError(t, other.Clear(call(t), note))
-		notes, err := other.List(call(t), 10)
-		require.NoError(t, err)
-		require.Empty(t, notes)
-		notes, err = b.List(call(t), 10)
-		require.NoError(t, err)
-		assert.Equal(t, []identity.Erasure{note}, notes)
+		require.Empty(t, listed(t, other))
+		assert.Equal(t, []identity.Erasure{note}, listed(t, b))
 
 		require.NoError(t, b.Delete(call(t), m))
 		got, err := other.Get(call(t), m.User)
@@ -149,6 +146,23 @@ func race(t *testing.T, user identity.User, handles ...Backend) {
 		require.Equal(t, created[winner], got)
 		require.Equal(t, mappings[winner].AcsUserID, got.AcsUserID)
 	}
+}
+
+// inParallel calls work for 0 to n-1, a few at once, and returns what each
+// returned.
+func inParallel(n int, work func(i int) error) []error {
+	errs := make([]error, n)
+	var next atomic.Int64
+	var done sync.WaitGroup
+	for range 8 {
+		done.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				errs[i] = work(i)
+			}
+		})
+	}
+	done.Wait()
+	return errs
 }
 
 // together calls work n times at once and returns what each returned.

@@ -130,6 +130,16 @@ func newErasure(t *testing.T) identity.Erasure {
 	}
 }
 
+// listed returns all notes.
+func listed(t *testing.T, b Backend) (notes []identity.Erasure) {
+	t.Helper()
+	for note, err := range b.List(call(t)) {
+		require.NoError(t, err, "list erasures")
+		notes = append(notes, note)
+	}
+	return notes
+}
+
 // isPlain reports an error that is none of those that identity names.
 func isPlain(err error) error {
 	if err == nil {
