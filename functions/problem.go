@@ -2,6 +2,7 @@ package functions
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"math"
 	"net/http"
@@ -49,6 +50,9 @@ func kinds() map[identity.Code]kind {
 		identity.CodeUserTokenRequired:       {http.StatusForbidden, "An access token of a user is needed"},
 		identity.CodeTenantNotAllowed:        {http.StatusForbidden, "The tenant may not call this API"},
 		identity.CodeClientNotAllowed:        {http.StatusForbidden, "The client application may not call this API"},
+		identity.CodeInteractionRequired:     {http.StatusUnauthorized, "The user has to sign in again"},
+		identity.CodeConsentRequired:         {http.StatusForbidden, "Consent is missing"},
+		identity.CodeAccessBlocked:           {http.StatusForbidden, "A policy of the organization blocks the user"},
 		identity.CodeIdentityNotFound:        {http.StatusNotFound, "There is no communication identity"},
 		identity.CodeNotFound:                {http.StatusNotFound, "There is nothing here"},
 		identity.CodeMethodNotAllowed:        {http.StatusMethodNotAllowed, "The method is not served here"},
@@ -116,14 +120,36 @@ func (a *app) challenge(e *identity.Error) string {
 		code = "invalid_request"
 	case e.Code == identity.CodeInvalidToken:
 		code = "invalid_token"
+	case e.Code == identity.CodeInteractionRequired:
+		return bare + interaction(e)
+	case e.Code == identity.CodeConsentRequired:
+		code = "insufficient_scope"
 	case e.Code == identity.CodeInsufficientScope, e.Code == identity.CodeUserTokenRequired:
 		return bare + `, error="insufficient_scope", error_description="` + quotable(e.Detail) + `", scope="` + a.RequiredScope + `"`
-	case e.Code == identity.CodeTenantNotAllowed, e.Code == identity.CodeClientNotAllowed:
+	case e.Code == identity.CodeTenantNotAllowed, e.Code == identity.CodeClientNotAllowed, e.Code == identity.CodeAccessBlocked:
 		code = "access_denied"
 	default:
 		return ""
 	}
 	return bare + `, error="` + code + `", error_description="` + quotable(e.Detail) + `"`
+}
+
+// interaction continues a challenge in the dialect of Entra ID's clients: what
+// claims holds goes into the claims of their next token request.
+func interaction(e *identity.Error) string {
+	var s string
+	code := "invalid_token"
+	if e.Challenge.AuthorizationURI != "" {
+		s += `, authorization_uri="` + quotable(e.Challenge.AuthorizationURI) + `"`
+	}
+	if claims := e.Challenge.Claims; claims != "" {
+		// Many clients split the header at "=": spaces, which JSON allows, take
+		// the place of base64's padding.
+		claims += strings.Repeat(" ", (3-len(claims)%3)%3)
+		s += `, claims="` + base64.StdEncoding.EncodeToString([]byte(claims)) + `"`
+		code = "insufficient_claims"
+	}
+	return s + `, error="` + code + `", error_description="` + quotable(e.Detail) + `"`
 }
 
 // quotable drops what would end a quoted string, and commas, at which some

@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 
 	"acsauth/internal/secret"
+	"acsauth/internal/upstream"
 )
 
 // operation is one request and what its failures mean.
@@ -86,7 +87,7 @@ func (c *Client) Connect(ctx context.Context) error {
 	}
 	resp, err := c.bare.Do(req)
 	if err != nil {
-		return brief(err)
+		return upstream.Brief(err)
 	}
 	return resp.Body.Close()
 }

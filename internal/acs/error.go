@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -26,21 +24,13 @@ type Error struct {
 func (e *Error) Error() string {
 	s := fmt.Sprintf("acs answered %d", e.Status)
 	if e.Code != "" {
-		s += " " + plain(e.Code)
+		s += " " + upstream.Plain(e.Code)
 	}
 	if e.Target != "" {
-		s += " about " + plain(e.Target)
+		s += " about " + upstream.Plain(e.Target)
 	}
 	return s
 }
-
-// plain keeps what an upstream calls itself fit for a log line.
-func plain(s string) string {
-	s = notPlain.ReplaceAllString(s, "_")
-	return s[:min(len(s), 40)]
-}
-
-var notPlain = regexp.MustCompile(`[^A-Za-z0-9._-]`)
 
 // refusal turns an answer that is not 2xx into the error that the domain knows.
 func refusal(op operation, resp *http.Response, body []byte) error {
@@ -87,7 +77,7 @@ func teamsRefusal(e *Error) error {
 
 // transportError is for requests that got no whole answer.
 func transportError(ctx context.Context, op operation, err error) error {
-	cause := brief(err)
+	cause := upstream.Brief(err)
 	if op.creates && outcomeUnknown(nil, err) {
 		return unavailable(fmt.Errorf("%w: %w", identity.ErrOutcomeUnknown, cause), 0)
 	}
@@ -100,19 +90,6 @@ func transportError(ctx context.Context, op operation, err error) error {
 		return identity.Errorf(identity.CodeUpstreamRejected, "This service could not sign in to the communication service.").Because(cause)
 	}
 	return unavailable(cause, 0)
-}
-
-// brief keeps what net/http and azcore put around an error, URLs and bodies of
-// answers among it, out of the log.
-func brief(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	if line, _, more := strings.Cut(err.Error(), "\n"); more {
-		return errors.New(line)
-	}
-	return err
 }
 
 // afterwards is for a request that ACS has done: what was made is now unknown.

@@ -1,6 +1,7 @@
 // Package entra decides who is calling: it checks the Microsoft Entra ID access
 // token that a request carries and names its user. Start with New and
-// Verifier.Authenticate.
+// Verifier.Authenticate. OnBehalfOf gets the token with which this API calls
+// another one in that user's name.
 //
 // A token is accepted only if
 //   - the request carries exactly one, in one Authorization header;
@@ -33,6 +34,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 
 	"acsauth/internal/identity"
+	"acsauth/internal/secret"
 )
 
 // DefaultAuthorityHost is Entra ID in the global cloud.
@@ -143,7 +145,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (identity.Caller, err
 	hash := sha256.Sum256([]byte(raw))
 	if a, ok := v.accepted.byHash.Get(hash); ok {
 		if current, err := a.issuer.keys.fresh(ctx); err == nil && current == a.keys {
-			return v.check(a.claims, a.issuer)
+			return v.check(a.claims, a.issuer, raw)
 		}
 	}
 	token, err := parseToken(raw)
@@ -166,7 +168,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (identity.Caller, err
 	if _, err := verifier.Verify(s.context(ctx), raw); err != nil {
 		return identity.Caller{}, verifyError(err, s.err)
 	}
-	caller, err := v.check(c, iss)
+	caller, err := v.check(c, iss, raw)
 	if err == nil {
 		v.accepted.byHash.Add(hash, accepted{c, iss, s.keys})
 	}
@@ -189,7 +191,7 @@ func verifyError(err, keyErr error) error {
 }
 
 // check is the second look at the claims, after the signature.
-func (v *Verifier) check(c claims, iss *issuer) (identity.Caller, error) {
+func (v *Verifier) check(c claims, iss *issuer, raw string) (identity.Caller, error) {
 	if iss.policy != "" {
 		c = c.ofB2C(iss.tenantID)
 	}
@@ -221,7 +223,7 @@ func (v *Verifier) check(c claims, iss *issuer) (identity.Caller, error) {
 	if len(v.expected.Clients) > 0 && !slices.ContainsFunc(v.expected.Clients, func(id string) bool { return strings.EqualFold(id, client) }) {
 		return identity.Caller{}, identity.Errorf(identity.CodeClientNotAllowed, "The client application may not call this API.")
 	}
-	return identity.Caller{User: user, ClientID: client, Roles: c.roles}, nil
+	return identity.Caller{User: user, ClientID: client, Roles: c.roles, AccessToken: secret.New(raw)}, nil
 }
 
 func invalid(detail string) *identity.Error {

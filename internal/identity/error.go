@@ -18,6 +18,9 @@ const (
 	CodeUserTokenRequired    Code = "user_token_required"
 	CodeTenantNotAllowed     Code = "tenant_not_allowed"
 	CodeClientNotAllowed     Code = "client_not_allowed"
+	CodeInteractionRequired  Code = "interaction_required"
+	CodeConsentRequired      Code = "consent_required"
+	CodeAccessBlocked        Code = "access_blocked"
 	CodeIdentityNotFound     Code = "identity_not_found"
 	CodeNotFound             Code = "not_found"
 	CodeMethodNotAllowed     Code = "method_not_allowed"
@@ -45,7 +48,16 @@ type Error struct {
 	Code       Code
 	Detail     string        // one sentence for the caller; never holds input, secrets or an upstream's words
 	RetryAfter time.Duration // when to try again; zero where waiting does not help or nobody knows
+	Challenge  Challenge     // with CodeInteractionRequired
 	Err        error         // the cause, for the log alone
+}
+
+// Challenge is Entra ID's claims challenge: what the client must ask for when it
+// has the user sign in again. Either field may be empty.
+// https://learn.microsoft.com/entra/identity-platform/claims-challenge
+type Challenge struct {
+	AuthorizationURI string // where to ask
+	Claims           string // what the next access token must satisfy, a JSON object without line ends
 }
 
 // Errorf returns an Error whose detail is the formatted text.

@@ -84,6 +84,9 @@ type Caller struct {
 	User
 	ClientID string   // application id of the client app: claim azp, or appid in v1.0 tokens
 	Roles    []string // app roles: claim roles
+	// AccessToken is the token itself, for the On-Behalf-Of flow alone: this
+	// API calls another one with a token that it gets in exchange.
+	AccessToken secret.String
 }
 
 // Mapping ties a user to their ACS identity in the ACS resource that the store

@@ -1,10 +1,14 @@
 // Package upstream is what the clients of all upstream services share: the HTTP
-// client they go through, and how they read Retry-After and addresses.
+// client they go through, how they read Retry-After and addresses, and what of
+// an upstream's words gets into the log.
 package upstream
 
 import (
+	"errors"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -41,4 +45,25 @@ func IsLoopback(host string) bool {
 		return addr.Unmap().IsLoopback()
 	}
 	return strings.EqualFold(host, "localhost")
+}
+
+// Plain keeps what an upstream calls something fit for a log line.
+func Plain(s string) string {
+	s = notPlain.ReplaceAllString(s, "_")
+	return s[:min(len(s), 40)]
+}
+
+var notPlain = regexp.MustCompile(`[^A-Za-z0-9._-]`)
+
+// Brief keeps what net/http and the SDKs put around an error, URLs and bodies of
+// answers among it, out of the log.
+func Brief(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	if line, _, more := strings.Cut(err.Error(), "\n"); more {
+		return errors.New(line)
+	}
+	return err
 }
