@@ -25,16 +25,23 @@ func (p *Program) check(ctx context.Context, cfg config.Config, _ *slog.Logger) 
 	}
 	defer s.close()
 
-	failed := false
-	for _, step := range []struct {
+	type step struct {
 		name string
 		try  func(context.Context) error
 		cure string
-	}{
+	}
+	steps := []step{
 		{"signing keys of Entra ID", s.verifier.Warm, "Is ENTRA_TENANT_ID the directory id of your tenant, and can this machine reach the authority host?"},
 		{"communication service", s.acs.CheckAccess, "Compare ACS_CONNECTION_STRING with the portal, or give the managed identity a role on the ACS resource."},
 		{"mapping store", s.store.Ping, "Compare the TABLES_ settings with the storage account, or give the managed identity the role Storage Table Data Contributor."},
-	} {
+	}
+	if s.onBehalfOf != nil {
+		steps = append(steps, step{"credential for On-Behalf-Of",
+			func(ctx context.Context) error { return s.onBehalfOf.CheckCredential(ctx, cfg.GraphURL) },
+			"Compare the secret, the certificate or the federated credential with the app registration, and see whether it has expired."})
+	}
+	failed := false
+	for _, step := range steps {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		err := step.try(ctx)
 		cancel()

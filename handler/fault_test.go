@@ -88,7 +88,7 @@ func TestACreateWithoutAnAnswerIsNotRepeated(t *testing.T) {
 func TestWithoutEntraAndACSTheProcessIsUpAllTheSame(t *testing.T) {
 	closed := httptest.NewServer(nil)
 	closed.Close()
-	h := start(t, map[string]string{"ENTRA_AUTHORITY_HOST": closed.URL, "ACS_CONNECTION_STRING": "endpoint=" + closed.URL + ";accesskey=a2V5"})
+	h := start(t, map[string]string{"ENTRA_AUTHORITY_HOST": closed.URL, "ENTRA_CLIENT_SECRET": "", "ACS_CONNECTION_STRING": "endpoint=" + closed.URL + ";accesskey=a2V5"})
 	assert.Equal(t, 200, h.do(request{path: "/"}).status)
 	assert.Equal(t, 200, h.do(request{path: "/api/health"}).status)
 	a := h.do(request{path: "/api/health?ready=1"})

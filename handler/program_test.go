@@ -65,11 +65,12 @@ func TestArguments(t *testing.T) {
 func TestCheckTriesEverythingAndSaysWhatToDo(t *testing.T) {
 	code, out, _ := outcome(settings(t, nil), "check")
 	assert.Equal(t, 0, code, out)
-	assert.Equal(t, 4, strings.Count(out, "ok    "), out)
+	assert.Equal(t, 5, strings.Count(out, "ok    "), out)
 
 	key := "d3Jvbmctd3Jvbmctd3Jvbmc="
 	for name, row := range map[string]struct{ changes map[string]string }{
-		"signing keys":          {map[string]string{"ENTRA_TENANT_ID": "11111111-1111-4111-8111-111111111111"}},
+		"signing keys":          {map[string]string{"ENTRA_TENANT_ID": "11111111-1111-4111-8111-111111111111", "ENTRA_CLIENT_SECRET": ""}},
+		"credential for":        {map[string]string{"ENTRA_CLIENT_SECRET": key}},
 		"communication service": {map[string]string{"ACS_CONNECTION_STRING": "endpoint=" + cloud.ACSURL + ";accesskey=" + key}},
 		"mapping store":         {map[string]string{"IDENTITY_STORE": "tables", "TABLES_CONNECTION_STRING": "TableEndpoint=http://127.0.0.1:1/x;AccountName=acc;AccountKey=" + key}},
 	} {

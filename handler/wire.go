@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -44,6 +45,7 @@ type store interface {
 type service struct {
 	client     *http.Client
 	verifier   *entra.Verifier
+	onBehalfOf *entra.OnBehalfOf // nil without a credential
 	acs        *acs.Client
 	store      store
 	identities *identity.Service
@@ -60,6 +62,9 @@ func open(cfg config.Config, log *slog.Logger) (*service, error) {
 	if s.verifier, err = entra.New(cfg.Entra, client, log, time.Now); err != nil {
 		return nil, err
 	}
+	if s.onBehalfOf, err = openOnBehalfOf(cfg, client); err != nil {
+		return nil, err
+	}
 	if s.acs, err = openACS(cfg, client); err != nil {
 		return nil, err
 	}
@@ -69,6 +74,24 @@ func open(cfg config.Config, log *slog.Logger) (*service, error) {
 	s.identities = identity.NewService(s.store, s.store, s.acs, log, time.Now)
 	s.identities.ReuseTokens(cfg.TokenReuse)
 	return s, nil
+}
+
+func openOnBehalfOf(cfg config.Config, client *http.Client) (*entra.OnBehalfOf, error) {
+	if !cfg.Credential.Given() {
+		return nil, nil
+	}
+	credential := entra.Credential{Secret: cfg.Credential.Secret, CertificateFile: cfg.Credential.CertificatePath}
+	if cfg.Credential.ManagedIdentity {
+		var err error
+		if credential.Federated, err = managedIdentity(cfg.ManagedIdentity, client); err != nil {
+			return nil, err
+		}
+	}
+	o, err := entra.NewOnBehalfOf(cfg.Entra, cfg.ClientID, credential, client)
+	if err != nil {
+		return nil, fmt.Errorf("On-Behalf-Of: %w", err)
+	}
+	return o, nil
 }
 
 func openACS(cfg config.Config, client *http.Client) (*acs.Client, error) {

@@ -24,7 +24,9 @@ import (
 // Config is what the service was told. Every field has been checked.
 type Config struct {
 	Entra          entra.Expected
-	ClientID       string   // of this API, lower-case
+	ClientID       string // of this API, lower-case
+	Credential     Credential
+	GraphURL       string   // Microsoft Graph, which is the Entra resource's name too
 	TeamsClientIDs []string // application ids
 
 	ACS             ACS
@@ -50,6 +52,19 @@ const (
 	StoreTables = "tables"
 	StoreLocal  = "local"
 )
+
+// Credential is this API's own, for On-Behalf-Of. The zero value is none; else
+// one field is set.
+type Credential struct {
+	Secret          secret.String
+	CertificatePath string
+	ManagedIdentity bool // Config.ManagedIdentity stands for the API's registration
+}
+
+// Given reports whether there is one.
+func (c Credential) Given() bool {
+	return !c.Secret.Empty() || c.CertificatePath != "" || c.ManagedIdentity
+}
 
 // ACS is the ACS resource. Without an AccessKey the managed identity is used.
 type ACS struct {
@@ -86,7 +101,8 @@ func Load(environ []string) (Config, error) {
 	r.entra(&c)
 	r.acs(&c)
 	r.store(&c)
-	r.graph()
+	r.credential(&c)
+	c.GraphURL = r.origin("GRAPH_ENDPOINT", "https://graph.microsoft.com")
 	if host := r.get("WEBSITE_HOSTNAME"); host != "" && isOrigin("https://"+strings.ToLower(host)) {
 		c.PublicURL = "https://" + strings.ToLower(host)
 	}
@@ -255,19 +271,33 @@ func (r *reader) hostIdentity(fallback string) string {
 	return fallback
 }
 
-// graph checks the settings of parts that are not built yet, so that they are
-// right on the day they count.
-func (r *reader) graph() {
-	r.origin("GRAPH_ENDPOINT", "https://graph.microsoft.com")
-	r.choice("ENTRA_CLIENT_CREDENTIAL", "", "managed-identity")
+// credential is for On-Behalf-Of, which not every deployment needs.
+func (r *reader) credential(c *Config) {
 	var given []string
 	for _, name := range []string{"ENTRA_CLIENT_SECRET", "ENTRA_CLIENT_CERTIFICATE_PATH", "ENTRA_CLIENT_CREDENTIAL"} {
 		if r.has(name) {
 			given = append(given, name)
 		}
 	}
+	if len(given) == 0 {
+		return
+	}
 	if len(given) > 1 {
 		r.fault(given[1], "is set beside "+given[0]+": only one credential can be used")
+	}
+	if c.Entra.Policy != "" {
+		r.fault(given[0], "is set, but an Azure AD B2C tenant has no On-Behalf-Of flow that it could be used in")
+	}
+	if strings.HasPrefix(c.Entra.AuthorityHost, "http:") {
+		r.fault("ENTRA_AUTHORITY_HOST", "is not https, which On-Behalf-Of takes alone")
+	}
+	if r.has("ENTRA_CLIENT_SECRET") {
+		c.Credential.Secret = secret.New(r.get("ENTRA_CLIENT_SECRET"))
+	}
+	c.Credential.CertificatePath = r.get("ENTRA_CLIENT_CERTIFICATE_PATH")
+	c.Credential.ManagedIdentity = r.choice("ENTRA_CLIENT_CREDENTIAL", "", "managed-identity") == "managed-identity"
+	if c.Credential.ManagedIdentity && c.ManagedIdentity == "" {
+		r.fault("AZURE_CLIENT_ID", "is missing: ENTRA_CLIENT_CREDENTIAL takes a user-assigned managed identity alone")
 	}
 }
 

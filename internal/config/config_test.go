@@ -104,6 +104,7 @@ func TestEachSettingIsRead(t *testing.T) {
 	assert.Equal(t, []string{"https://app.example", "http://localhost:3000"}, c.CORSOrigins)
 	assert.Zero(t, c.RateLimit)
 	assert.Equal(t, client, c.ManagedIdentity)
+	assert.Equal(t, "s", c.Credential.Secret.Reveal())
 	assert.Equal(t, 9000, c.Port)
 	assert.Equal(t, slog.LevelDebug, c.LogLevel)
 	assert.Equal(t, "0123456789abcdef", c.LogUserKey.Reveal())
@@ -139,6 +140,9 @@ func TestEachFaultIsNamed(t *testing.T) {
 		{map[string]string{"ENTRA_B2C_POLICY": "B2C_1_susi", "ENTRA_AUTHORITY_HOST": "https://contoso.b2clogin.com", "ENTRA_ALLOWED_CLIENT_IDS": client, "ENTRA_ACCEPT_V1_TOKENS": "true"}, "ENTRA_ACCEPT_V1_TOKENS"},
 		{map[string]string{"ENTRA_CLIENT_SECRET": secret, "ENTRA_CLIENT_CERTIFICATE_PATH": "x.pem"}, "ENTRA_CLIENT_CERTIFICATE_PATH"},
 		{map[string]string{"ENTRA_CLIENT_CREDENTIAL": secret}, "ENTRA_CLIENT_CREDENTIAL"},
+		{map[string]string{"ENTRA_CLIENT_CREDENTIAL": "managed-identity"}, "AZURE_CLIENT_ID"},
+		{map[string]string{"ENTRA_CLIENT_SECRET": secret, "ENTRA_AUTHORITY_HOST": "http://localhost:8443"}, "ENTRA_AUTHORITY_HOST"},
+		{map[string]string{"ENTRA_CLIENT_SECRET": secret, "ENTRA_B2C_POLICY": "B2C_1_susi", "ENTRA_AUTHORITY_HOST": "https://contoso.b2clogin.com", "ENTRA_ALLOWED_CLIENT_IDS": client}, "ENTRA_CLIENT_SECRET"},
 		{map[string]string{"ACS_CONNECTION_STRING": ""}, "ACS_CONNECTION_STRING"},
 		{map[string]string{"ACS_CONNECTION_STRING": secret}, "ACS_CONNECTION_STRING"},
 		{map[string]string{"ACS_ENDPOINT": "https://contoso.communication.azure.com"}, "ACS_ENDPOINT"},
