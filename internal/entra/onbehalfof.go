@@ -62,10 +62,10 @@ func NewOnBehalfOf(expected Expected, clientID string, credential Credential, cl
 		expected.AuthorityHost = DefaultAuthorityHost
 	}
 	if expected.Policy != "" {
-		return nil, errors.New("Azure AD B2C has no On-Behalf-Of flow")
+		return nil, errors.New("entra: Azure AD B2C has no On-Behalf-Of flow")
 	}
 	if len(expected.Tenants) == 0 {
-		return nil, errors.New("want at least one tenant")
+		return nil, errors.New("entra: want at least one tenant")
 	}
 	cred, err := credential.forMSAL(expected.AuthorityHost)
 	if err != nil {
