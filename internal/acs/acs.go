@@ -11,6 +11,10 @@
 // reached ACS. ACS can neither make an identity idempotently nor list what it
 // made, so a second try would leave one behind that nobody can find.
 //
+// Requests for identities and tokens wait for their turn where too many are under
+// way, and are kept back while ACS throttles; then the error says when to try
+// again. What ends something, a revocation or a deletion, is never held back.
+//
 // What is not checked here: whether the caller may have the token, and whether
 // a Teams user's token is theirs. The API is documented at
 // https://learn.microsoft.com/rest/api/communication/identity
@@ -23,6 +27,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -58,7 +63,13 @@ type Client struct {
 	signed   runtime.Pipeline // with this service's own authority
 	bare     runtime.Pipeline // for requests that carry a user's token
 	budget   *retryBudget
+	gate     *gate
+	unnamed  atomic.Uint64 // requests of no known user
+	quotas   quotas
 }
+
+// quotas: ACS counts the making of identities and of tokens apart.
+type quotas struct{ identities, tokens, exchanges *throttle }
 
 // New makes no network call.
 func New(o Options) (*Client, error) {
@@ -99,7 +110,12 @@ func New(o Options) (*Client, error) {
 			PerRetry: append([]policy.Policy{tryPolicy{budget}}, authenticate...),
 		}, clientOptions)
 	}
-	return &Client{endpoint: endpoint, version: o.APIVersion, signed: pipeline(authenticate), bare: pipeline(), budget: budget}, nil
+	return &Client{
+		endpoint: endpoint, version: o.APIVersion,
+		signed: pipeline(authenticate), bare: pipeline(),
+		budget: budget, gate: newGate(maxUnderWay, maxWaiting),
+		quotas: quotas{newThrottle(o.Now), newThrottle(o.Now), newThrottle(o.Now)},
+	}, nil
 }
 
 // Resource is the host name of the ACS resource, lower-case and without a port:
@@ -152,7 +168,7 @@ func (c *Client) CreateIdentityWithToken(ctx context.Context, req identity.Token
 func (c *Client) create(ctx context.Context, body any) (identityAnswer, error) {
 	ctx = policy.WithRetryOptions(ctx, c.budget.createRetryOptions())
 	var a identityAnswer
-	err := c.call(ctx, c.signed, operation{method: http.MethodPost, path: "/identities", body: body, creates: true}, &a)
+	err := c.call(ctx, c.signed, operation{method: http.MethodPost, path: "/identities", body: body, creates: true, quota: c.quotas.identities}, &a)
 	if err == nil && !validID.MatchString(a.Identity.ID) {
 		err = unexpected(fmt.Errorf("%w: the answer names no identity", identity.ErrOutcomeUnknown))
 	}
@@ -167,7 +183,7 @@ func (c *Client) create(ctx context.Context, body any) (identityAnswer, error) {
 func (c *Client) IssueToken(ctx context.Context, acsUserID string, req identity.TokenRequest) (identity.Token, error) {
 	var a tokenAnswer
 	op := operation{method: http.MethodPost, path: identityPath(acsUserID) + "/:issueAccessToken",
-		body: issueRequest{req.Scopes, minutes(req.ExpiresIn)}, onIdentity: true}
+		body: issueRequest{req.Scopes, minutes(req.ExpiresIn)}, onIdentity: true, quota: c.quotas.tokens, user: acsUserID}
 	if err := c.call(ctx, c.signed, op, &a); err != nil {
 		return identity.Token{}, err
 	}
@@ -191,7 +207,7 @@ func (c *Client) DeleteIdentity(ctx context.Context, acsUserID string) error {
 func (c *Client) ExchangeTeamsToken(ctx context.Context, x identity.TeamsExchange) (identity.Token, error) {
 	var a tokenAnswer
 	op := operation{method: http.MethodPost, path: "/teamsUser/:exchangeAccessToken",
-		body: exchangeRequest{x.Token.Reveal(), x.AppID, x.UserID}, exchanges: true}
+		body: exchangeRequest{x.Token.Reveal(), x.AppID, x.UserID}, exchanges: true, quota: c.quotas.exchanges, user: x.UserID}
 	if err := c.call(ctx, c.signed, op, &a); err != nil {
 		return identity.Token{}, err
 	}
@@ -205,7 +221,7 @@ func (c *Client) ExchangeTeamsToken(ctx context.Context, x identity.TeamsExchang
 func (c *Client) ExchangeTeamsPhoneToken(ctx context.Context, userToken secret.String) (string, identity.Token, error) {
 	var a identityAnswer
 	op := operation{method: http.MethodPost, path: "/access/teamsExtension/:exchangeAccessToken",
-		body: struct{}{}, bearer: userToken, exchanges: true}
+		body: struct{}{}, bearer: userToken, exchanges: true, quota: c.quotas.exchanges}
 	if err := c.call(ctx, c.bare, op, &a); err != nil {
 		return "", identity.Token{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -26,9 +27,30 @@ type operation struct {
 	erases       bool          // so only a 404 in ACS's own words counts as done
 	creates      bool          // not to be repeated once sent
 	exchanges    bool          // 400 and 401 may be about the user's token
+	quota        *throttle     // nil: not held back, whatever the pressure
+	user         string        // whose turn it takes; empty: a user of its own
 }
 
+// call makes the request when its turn has come.
 func (c *Client) call(ctx context.Context, pipeline runtime.Pipeline, op operation, answer any) error {
+	if op.quota == nil {
+		return c.send(ctx, pipeline, op, answer)
+	}
+	if err := op.quota.check(); err != nil {
+		return err
+	}
+	if op.user == "" {
+		op.user = strconv.FormatUint(c.unnamed.Add(1), 10)
+	}
+	done, err := c.gate.pass(ctx, op.user)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return c.send(ctx, pipeline, op, answer)
+}
+
+func (c *Client) send(ctx context.Context, pipeline runtime.Pipeline, op operation, answer any) error {
 	req, err := c.newRequest(ctx, op)
 	if err != nil {
 		return unexpected(err)
@@ -38,6 +60,9 @@ func (c *Client) call(ctx context.Context, pipeline runtime.Pipeline, op operati
 		return transportError(ctx, op, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if op.quota != nil {
+		op.quota.observe(resp)
+	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return transportError(ctx, op, err)

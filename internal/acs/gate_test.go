@@ -1,0 +1,162 @@
+package acs
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"acsauth/internal/identity"
+)
+
+// queue puts a request in line and returns once it is there.
+func queue(t *testing.T, g *gate, user string, passed chan<- string) {
+	t.Helper()
+	length := func() int { g.mu.Lock(); defer g.mu.Unlock(); return g.places }
+	before := length()
+	go func() {
+		done, err := g.pass(t.Context(), user)
+		if err != nil {
+			passed <- "refused " + user
+			return
+		}
+		passed <- user
+		done()
+	}()
+	require.Eventually(t, func() bool { return length() < before }, 5*time.Second, 100*time.Microsecond)
+}
+
+// isIdle waits until nobody is let through or waits, and no place is lost.
+func isIdle(t *testing.T, g *gate, free, places int) {
+	t.Helper()
+	assert.Eventually(t, func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return g.free == free && g.places == places && len(g.byUser) == 0 && len(g.turn) == 0
+	}, 5*time.Second, 100*time.Microsecond)
+}
+
+func TestUsersTakeTurns(t *testing.T) {
+	g := newGate(1, 100)
+	done, err := g.pass(t.Context(), "first")
+	require.NoError(t, err)
+	passed := make(chan string, 10)
+	for _, user := range []string{"greedy", "greedy", "greedy", "greedy", "b", "c"} {
+		queue(t, g, user, passed)
+	}
+	done()
+	var order []string
+	for range 6 {
+		order = append(order, <-passed)
+	}
+	assert.Equal(t, []string{"greedy", "b", "c", "greedy", "greedy", "greedy"}, order)
+	isIdle(t, g, 1, 100)
+}
+
+func TestAFullLineRefusesAtOnceAndTheGreediestFirst(t *testing.T) {
+	g := newGate(1, 3)
+	done, err := g.pass(t.Context(), "first")
+	require.NoError(t, err)
+	passed := make(chan string, 10)
+	for range 3 {
+		queue(t, g, "greedy", passed)
+	}
+	_, err = g.pass(t.Context(), "greedy")
+	assert.Equal(t, identity.CodeUpstreamUnavailable, identity.CodeOf(err))
+	var e *identity.Error
+	require.ErrorAs(t, err, &e)
+	assert.GreaterOrEqual(t, e.RetryAfter, time.Second)
+
+	go func() {
+		done, err := g.pass(t.Context(), "modest")
+		if assert.NoError(t, err) {
+			passed <- "modest"
+			done()
+		}
+	}()
+	assert.Equal(t, "refused greedy", <-passed, "makes room for another user")
+	done()
+	assert.ElementsMatch(t, []string{"greedy", "modest", "greedy"}, []string{<-passed, <-passed, <-passed})
+	isIdle(t, g, 1, 3)
+}
+
+func TestWhoLeavesTheLineKeepsNoPlace(t *testing.T) {
+	g := newGate(2, 8)
+	var wg sync.WaitGroup
+	var underWay, most atomic.Int64
+	for i := range 2000 {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(300))*time.Microsecond)
+			defer cancel()
+			done, err := g.pass(ctx, fmt.Sprint(i%7))
+			if err != nil {
+				return
+			}
+			if n := underWay.Add(1); n > most.Load() {
+				most.Store(n)
+			}
+			time.Sleep(time.Duration(rand.IntN(50)) * time.Microsecond)
+			underWay.Add(-1)
+			done()
+		})
+	}
+	wg.Wait()
+	assert.LessOrEqual(t, most.Load(), int64(2))
+	isIdle(t, g, 2, 8)
+}
+
+func TestThrottledRequestsAreKeptBack(t *testing.T) {
+	var requests atomic.Int64
+	var throttles atomic.Bool
+	throttles.Store(true)
+	var clock atomic.Pointer[time.Time]
+	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	clock.Store(&start)
+	c := newTestClient(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/:revokeAccessTokens"):
+			w.WriteHeader(http.StatusNoContent)
+			return
+		case throttles.Load():
+			status(429, "Retry-After", "30", "")(w, r)
+		default:
+			status(200, "", "", goodToken)(w, r)
+		}
+		requests.Add(1)
+	})
+	for _, q := range []*throttle{c.quotas.identities, c.quotas.tokens, c.quotas.exchanges} {
+		q.now = func() time.Time { return *clock.Load() }
+	}
+	issue := func() error {
+		_, err := c.IssueToken(t.Context(), testID, identity.TokenRequest{Scopes: []string{"chat"}})
+		return err
+	}
+	var waits []time.Duration
+	for range 1000 {
+		err := issue()
+		var e *identity.Error
+		require.ErrorAs(t, err, &e)
+		assert.Equal(t, identity.CodeUpstreamUnavailable, e.Code)
+		waits = append(waits, e.RetryAfter)
+	}
+	assert.Equal(t, 30*time.Second, slices.Min(waits))
+	assert.EqualValues(t, 1+maxProbes, requests.Load(), "the others were kept back")
+
+	require.NoError(t, c.RevokeTokens(t.Context(), testID), "what ends something is never held back")
+	throttles.Store(false)
+	later := start.Add(time.Second)
+	clock.Store(&later)
+	assert.NoError(t, issue(), "a probe finds out")
+	for range 100 {
+		assert.NoError(t, issue())
+	}
+}

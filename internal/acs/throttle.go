@@ -1,0 +1,63 @@
+package acs
+
+import (
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"acsauth/internal/upstream"
+)
+
+const (
+	// defaultPause is for a 429 that does not say how long.
+	defaultPause = 5 * time.Second
+	// While ACS throttles, this many requests a second find out whether it still
+	// does. Each counts against what ACS grants, so no more than that.
+	probesPerSecond = 2
+	maxProbes       = 5
+)
+
+var errThrottled = errors.New("the communication service throttles this service")
+
+// throttle keeps requests back that ACS would only turn away: after a 429, until
+// the time that it named or until a request is answered.
+type throttle struct {
+	now    func() time.Time
+	probes *rate.Limiter
+
+	mu    sync.Mutex
+	until time.Time
+}
+
+func newThrottle(now func() time.Time) *throttle {
+	return &throttle{now: now, probes: rate.NewLimiter(probesPerSecond, maxProbes)}
+}
+
+// check returns an *identity.Error when a request had better not be made now.
+func (t *throttle) check() error {
+	t.mu.Lock()
+	left := t.until.Sub(t.now())
+	t.mu.Unlock()
+	if left <= 0 || t.probes.AllowN(t.now(), 1) {
+		return nil
+	}
+	return unavailable(errThrottled, left)
+}
+
+// observe looks at an answer of ACS.
+func (t *throttle) observe(resp *http.Response) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if resp.StatusCode != http.StatusTooManyRequests {
+		t.until = time.Time{}
+		return
+	}
+	pause := upstream.RetryAfter(resp.Header)
+	if pause == 0 {
+		pause = defaultPause
+	}
+	t.until = t.now().Add(pause)
+}
