@@ -32,15 +32,17 @@ const (
 
 // call is one request on its way through.
 type call struct {
-	w        http.ResponseWriter
-	r        *http.Request
-	id       string
-	trace    trace.Context
-	began    time.Time
-	client   context.Context // ends when the client goes
-	function string
-	caller   identity.Caller
-	body     []byte // a JSON object, or empty
+	w         http.ResponseWriter
+	r         *http.Request
+	id        string
+	trace     trace.Context
+	began     time.Time
+	client    context.Context // ends when the client goes
+	function  string
+	hero      bool   // errors take the hero samples' form
+	parameter string // of the path, in lower case
+	caller    identity.Caller
+	body      []byte // a JSON object, or empty
 
 	status int
 	code   identity.Code
@@ -140,7 +142,7 @@ func (c *call) otherMethod(f function) error {
 	if c.r.Method == http.MethodOptions {
 		return c.empty()
 	}
-	return identity.Errorf(identity.CodeMethodNotAllowed, "This function serves %s.", strings.Join(f.methods, " and "))
+	return identity.Errorf(identity.CodeMethodNotAllowed, "This function serves %s.", strings.Join(f.methods, ", "))
 }
 
 // readBody reads the body, which every function takes as a JSON object or not

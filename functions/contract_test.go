@@ -19,14 +19,17 @@ func TestTheContractTheFunctionsAndTheirFoldersAgree(t *testing.T) {
 	doc := contract.Load(t)
 	table, err := ReadRouteTable(acsauth.AppFolder)
 	require.NoError(t, err)
-	paths, err := table.bind(all())
+	a := &app{}
+	a.paths, err = table.bind(all())
 	require.NoError(t, err)
 
+	documented := map[string]bool{}
 	for path, item := range doc.Paths.Map() {
-		f, ok := paths[routeKey("/api"+path)]
+		f, _, ok := a.find("/api" + path)
 		if !assert.True(t, ok, "no function at %s", path) {
 			continue
 		}
+		documented[f.name] = true
 		var methods []string
 		for method := range item.Operations() {
 			methods = append(methods, method)
@@ -36,7 +39,7 @@ func TestTheContractTheFunctionsAndTheirFoldersAgree(t *testing.T) {
 			assert.Equal(t, f.public, op.Security != nil && len(*op.Security) == 0, "%s %s", method, path)
 		}
 	}
-	assert.Len(t, paths, doc.Paths.Len())
+	assert.Len(t, documented, len(a.paths))
 }
 
 func TestTheContractNamesEveryCode(t *testing.T) {

@@ -12,19 +12,25 @@ const teamsTokenHeader = "Teams-User-Aad-Token"
 
 // exchangeToken trades the caller's Entra token for Teams for an ACS token.
 func (a *app) exchangeToken(c *call) error {
+	token, of, err := a.exchange(c)
+	if err != nil {
+		return err
+	}
+	return c.json(http.StatusOK, answerWith(token, of))
+}
+
+// exchange returns the ACS token and whom it is for.
+func (a *app) exchange(c *call) (identity.Token, user, error) {
 	raw, err := c.teamsToken()
 	if err != nil {
-		return err
+		return identity.Token{}, user{}, err
 	}
-	exchange, err := a.TeamsTokens.Check(raw, c.caller)
+	x, err := a.TeamsTokens.Check(raw, c.caller)
 	if err != nil {
-		return err
+		return identity.Token{}, user{}, err
 	}
-	token, err := a.Identities.Exchange(c.r.Context(), exchange)
-	if err != nil {
-		return err
-	}
-	return c.json(http.StatusOK, answerWith(token, user{MicrosoftTeamsUserID: c.caller.ObjectID}))
+	token, err := a.Identities.Exchange(c.r.Context(), x)
+	return token, user{MicrosoftTeamsUserID: c.caller.ObjectID}, err
 }
 
 // teamsToken takes the token from the header or from member token of the body.

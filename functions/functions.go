@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"acsauth/internal/identity"
@@ -65,24 +66,29 @@ type Options struct {
 
 // function is one Azure function.
 type function struct {
-	name    string
-	methods []string
-	public  bool // needs no access token
-	serve   func(*app, *call) error
+	name      string
+	methods   []string
+	public    bool   // needs no access token
+	parameter string // its route ends in it, as in token/{kind?}; empty for none
+	hero      bool   // answers as the hero samples do; its folder may be missing
+	serve     func(*app, *call) error
 }
 
 // all lists the functions. Each has a folder of its name with a function.json.
 func all() []function {
+	get, post, head := http.MethodGet, http.MethodPost, http.MethodHead
 	return []function{
-		{"getUser", []string{http.MethodGet, http.MethodPost}, false, (*app).getUser},
-		{"getToken", []string{http.MethodGet, http.MethodPost}, false, (*app).getToken},
-		{"refreshToken", []string{http.MethodPost}, false, (*app).refreshToken},
-		{"exchangeToken", []string{http.MethodPost}, false, (*app).exchangeToken},
-		{"revokeTokens", []string{http.MethodPost}, false, (*app).revokeTokens},
-		{"deleteUser", []string{http.MethodDelete, http.MethodPost}, false, (*app).deleteUser},
-		{"health", []string{http.MethodGet, http.MethodHead}, true, (*app).health},
-		{"openapi", []string{http.MethodGet, http.MethodHead}, true, (*app).openapi},
-		{"resourceMetadata", []string{http.MethodGet, http.MethodHead}, true, (*app).resourceMetadata},
+		{name: "getUser", methods: []string{get, post}, serve: (*app).getUser},
+		{name: "getToken", methods: []string{get, post}, serve: (*app).getToken},
+		{name: "refreshToken", methods: []string{post}, serve: (*app).refreshToken},
+		{name: "exchangeToken", methods: []string{post}, serve: (*app).exchangeToken},
+		{name: "revokeTokens", methods: []string{post}, serve: (*app).revokeTokens},
+		{name: "deleteUser", methods: []string{http.MethodDelete, post}, serve: (*app).deleteUser},
+		{name: "user", methods: []string{get, post, http.MethodDelete}, hero: true, serve: (*app).heroUser},
+		{name: "token", methods: []string{get}, parameter: "kind", hero: true, serve: (*app).heroToken},
+		{name: "health", methods: []string{get, head}, public: true, serve: (*app).health},
+		{name: "openapi", methods: []string{get, head}, public: true, serve: (*app).openapi},
+		{name: "resourceMetadata", methods: []string{get, head}, public: true, serve: (*app).resourceMetadata},
 	}
 }
 
@@ -128,11 +134,11 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *app) serve(c *call) error {
-	f, ok := a.paths[routeKey(c.r.URL.Path)]
+	f, parameter, ok := a.find(c.r.URL.Path)
 	if !ok {
-		return identity.Errorf(identity.CodeNotFound, "There is no function at this address.")
+		return noFunction()
 	}
-	c.function = f.name
+	c.function, c.hero, c.parameter = f.name, f.hero, parameter
 	if !slices.Contains(f.methods, c.r.Method) {
 		return c.otherMethod(f)
 	}
@@ -156,4 +162,22 @@ func (a *app) serve(c *call) error {
 		return err
 	}
 	return f.serve(a, c)
+}
+
+// find returns the function at a path, and the last segment of the path where
+// the function's route takes one.
+func (a *app) find(path string) (f function, parameter string, ok bool) {
+	key := routeKey(path)
+	if f, ok := a.paths[key]; ok {
+		return f, "", true
+	}
+	i := strings.LastIndexByte(key, '/')
+	if f = a.paths[key[:max(i, 0)]]; f.parameter != "" {
+		return f, key[i+1:], true
+	}
+	return function{}, "", false
+}
+
+func noFunction() error {
+	return identity.Errorf(identity.CodeNotFound, "There is no function at this address.")
 }

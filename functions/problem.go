@@ -68,7 +68,7 @@ func kinds() map[identity.Code]kind {
 // byCode is kinds made once; nothing changes it.
 var byCode = kinds()
 
-// fail answers with a problem document.
+// fail answers with a problem document, or with an error of the hero samples.
 func (c *call) fail(a *app, err error) {
 	c.drain()
 	e := publicError(err)
@@ -81,10 +81,15 @@ func (c *call) fail(a *app, err error) {
 	if k.status == http.StatusServiceUnavailable || k.status == http.StatusTooManyRequests {
 		h.Set("Retry-After", strconv.Itoa(wholeSeconds(e.RetryAfter)))
 	}
-	if err := c.write(k.status, "application/problem+json", problem{
-		Type: problemType + string(e.Code), Title: k.title, Status: k.status, Detail: e.Detail, Code: e.Code, RequestID: c.id,
-	}); err != nil {
-		panic(err) // a problem always encodes
+	if c.hero {
+		err = c.json(k.status, heroError{Code: k.status, Message: e.Detail})
+	} else {
+		err = c.write(k.status, "application/problem+json", problem{
+			Type: problemType + string(e.Code), Title: k.title, Status: k.status, Detail: e.Detail, Code: e.Code, RequestID: c.id,
+		})
+	}
+	if err != nil {
+		panic(err) // both always encode
 	}
 }
 

@@ -83,19 +83,29 @@ func readJSON(folder fs.FS, file string, into any) error {
 	return nil
 }
 
-// bind gives each function its path. A folder without a function, a function
-// without a folder, or one path for two is an error.
+// bind gives each function its path, without the parameter at its end. A folder
+// without a function, a function without a folder, one path for two, or a
+// parameter that the function does not know is an error. Only the folders of the
+// hero samples' functions may be missing.
 func (t RouteTable) bind(functions []function) (map[string]function, error) {
 	var errs []error
 	paths := map[string]function{}
 	seen := map[string]bool{}
 	for _, f := range functions {
 		seen[f.name] = true
-		if _, ok := t.routes[f.name]; !ok {
-			errs = append(errs, fmt.Errorf("function %s has no folder with a function.json", f.name))
+		route, ok := t.routes[f.name]
+		if !ok {
+			if !f.hero {
+				errs = append(errs, fmt.Errorf("function %s has no folder with a function.json", f.name))
+			}
 			continue
 		}
-		key := routeKey(t.path(f.name))
+		fixed, err := f.cutParameter(route)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		key := routeKey(path.Join("/", t.prefix, fixed))
 		if other, taken := paths[key]; taken {
 			errs = append(errs, fmt.Errorf("functions %s and %s have the same route", other.name, f.name))
 		}
@@ -107,6 +117,18 @@ func (t RouteTable) bind(functions []function) (map[string]function, error) {
 		}
 	}
 	return paths, errors.Join(errs...)
+}
+
+// cutParameter returns route without the parameter that f takes at its end.
+func (f function) cutParameter(route string) (string, error) {
+	fixed, ok := route, true
+	if f.parameter != "" {
+		fixed, ok = strings.CutSuffix(route, "/{"+f.parameter+"?}")
+	}
+	if !ok || strings.ContainsAny(fixed, "{}") {
+		return "", fmt.Errorf("function %s does not take the parameters of route %q", f.name, route)
+	}
+	return fixed, nil
 }
 
 // path is that of a function in the table.

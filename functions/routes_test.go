@@ -26,7 +26,7 @@ const (
 )
 
 func TestPathsFollowTheAppFolder(t *testing.T) {
-	two := []function{{name: "a"}, {name: "b"}}
+	three := []function{{name: "a"}, {name: "b"}, {name: "h", hero: true, parameter: "kind"}}
 	for _, row := range []struct {
 		name  string
 		files map[string]string
@@ -37,6 +37,14 @@ func TestPathsFollowTheAppFolder(t *testing.T) {
 			[]string{"/api/x/y", "/api/b"}, ""},
 		{"no prefix", map[string]string{"host.json": noPrefix, "a/function.json": httpFunction("A"), "b/function.json": httpFunction("/B/")},
 			[]string{"/a", "/b"}, ""},
+		{"an optional folder", map[string]string{"host.json": oneFunction, "a/function.json": httpFunction("a"), "b/function.json": httpFunction("b"), "h/function.json": httpFunction("v1/h/{kind?}")},
+			[]string{"/api/a", "/api/b", "/api/v1/h"}, ""},
+		{"a parameter that is missing", map[string]string{"host.json": oneFunction, "a/function.json": httpFunction("a"), "b/function.json": httpFunction("b"), "h/function.json": httpFunction("h")},
+			nil, "function h does not take the parameters of route \"h\""},
+		{"a parameter too many", map[string]string{"host.json": oneFunction, "a/function.json": httpFunction("a/{id}"), "b/function.json": httpFunction("b")},
+			nil, "function a does not take the parameters"},
+		{"another parameter", map[string]string{"host.json": oneFunction, "a/function.json": httpFunction("a"), "b/function.json": httpFunction("b"), "h/function.json": httpFunction("{tenant}/h/{kind?}")},
+			nil, "function h does not take the parameters"},
 		{"a folder too many", map[string]string{"host.json": oneFunction, "a/function.json": httpFunction("a"), "b/function.json": httpFunction("b"), "c/function.json": httpFunction("c")},
 			nil, "folder c has a function.json but there is no function"},
 		{"a folder too few", map[string]string{"host.json": oneFunction, "a/function.json": httpFunction("a")}, nil, "function b has no folder"},
@@ -51,7 +59,7 @@ func TestPathsFollowTheAppFolder(t *testing.T) {
 			table, err := ReadRouteTable(folder(row.files))
 			var paths map[string]function
 			if err == nil {
-				paths, err = table.bind(two)
+				paths, err = table.bind(three)
 			}
 			if row.err != "" {
 				require.ErrorContains(t, err, row.err)
@@ -64,5 +72,29 @@ func TestPathsFollowTheAppFolder(t *testing.T) {
 			}
 			assert.ElementsMatch(t, row.want, got)
 		})
+	}
+}
+
+func TestAFunctionIsFoundByItsPath(t *testing.T) {
+	a := &app{paths: map[string]function{"/api/token": {name: "token", parameter: "kind"}, "/api/user": {name: "user"}}}
+	for _, row := range []struct{ path, name, parameter string }{
+		{"/api/user", "user", ""},
+		{"/API/User/", "user", ""},
+		{"/api/user/x", "", ""},
+		{"/api/token", "token", ""},
+		{"/api/token/", "token", ""},
+		{"/api/Token/Teams", "token", "teams"},
+		{"/api/token/teams/", "token", "teams"},
+		{"/api/token/teams/x", "", ""},
+		{"/api/token//teams", "", ""},
+		{"/api/tokenteams", "", ""},
+		{"token/teams", "", ""},
+		{"/", "", ""},
+		{"", "", ""},
+	} {
+		f, parameter, ok := a.find(row.path)
+		assert.Equal(t, row.name, f.name, row.path)
+		assert.Equal(t, row.parameter, parameter, row.path)
+		assert.Equal(t, row.name != "", ok, row.path)
 	}
 }

@@ -26,7 +26,7 @@ type options struct{ port, entraPort, acsPort int }
 // stand-ins': a variable meant for a real resource never gets through.
 var passedOn = []string{
 	"IDENTITY_STORE", "LOCAL_STORE_PATH", "TABLES_CONNECTION_STRING", "TABLES_TABLE_NAME",
-	"ACS_TOKEN_SCOPES", "ACS_TOKEN_EXPIRES_IN_MINUTES", "ACS_TOKEN_REUSE_SECONDS", "ACS_API_VERSION",
+	"ACS_TOKEN_SCOPES", "ACS_ROLE_SCOPES", "ACS_TOKEN_EXPIRES_IN_MINUTES", "ACS_TOKEN_REUSE_SECONDS", "ACS_API_VERSION",
 	"RATE_LIMIT_PER_USER", "LOG_LEVEL", "LOG_USER_KEY",
 }
 

@@ -78,7 +78,7 @@ func (v *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // asDocumented is r with the path as the document spells it.
 func asDocumented(r *http.Request) *http.Request {
 	c := r.Clone(r.Context())
-	for _, name := range []string{"getUser", "getToken", "refreshToken", "exchangeToken", "revokeTokens", "deleteUser"} {
+	for _, name := range []string{"getUser", "getToken", "refreshToken", "exchangeToken", "revokeTokens", "deleteUser", "user", "token", "token/teams"} {
 		if len(c.URL.Path) == len("/api/"+name) && strings.EqualFold(c.URL.Path, "/api/"+name) { // of ASCII
 			c.URL.Path = "/api/" + name
 		}

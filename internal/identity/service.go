@@ -67,6 +67,9 @@ func (s *Service) Ensure(ctx context.Context, user User) (m Mapping, created boo
 	return m, mine, nil
 }
 
+// Find returns the user's mapping: CodeIdentityNotFound when there is none.
+func (s *Service) Find(ctx context.Context, user User) (Mapping, error) { return s.lookup(ctx, user) }
+
 // Token issues a token for the user's identity, which it makes when there is
 // none. When ACS no longer knows the identity, a new one takes its place.
 func (s *Service) Token(ctx context.Context, user User, req TokenRequest) (Token, Mapping, error) {
