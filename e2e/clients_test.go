@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -9,33 +10,65 @@ import (
 	"acsauth/internal/localcloud/entraid"
 )
 
+const (
+	teamsCalls     = entraid.TeamsURI + "/Teams.ManageCalls"
+	teamsChats     = entraid.TeamsURI + "/Teams.ManageChats"
+	extensionCalls = entraid.TeamsURI + "/TeamsExtension.ManageCalls"
+)
+
 func TestOfficialClients(t *testing.T) {
 	packages(t) // skips here, before anything is started
 	s := start(t)
+	alice := entraid.SampleUsers()[0]
 	for _, script := range []struct {
 		name string
-		env  func(t *testing.T, s *stack) []string // beside the common one
+		env  func(t *testing.T) []string // beside the common one
 	}{
-		{"communication-identity.mjs", aliceForTeams},
-		{"msal-browser.mjs", func(t *testing.T, s *stack) []string { return chromium(t, s.cloud) }},
+		{"communication-identity.mjs", func(t *testing.T) []string {
+			return []string{"USER=" + alice.ObjectID, "TEAMS_TOKEN=" + s.token(t, alice, teamsCalls, teamsChats)}
+		}},
+		{"communication-common.mjs", func(t *testing.T) []string {
+			user := s.newUser(t, 1, entraid.Policy{})
+			return []string{
+				"USER=" + user.ObjectID,
+				"ACCESS_TOKEN=" + s.token(t, user, localcloud.APIScope),
+				"TEAMS_TOKEN=" + s.token(t, user, teamsCalls, teamsChats),
+				"EXTENSION_TOKEN=" + s.token(t, user, extensionCalls),
+			}
+		}},
+		{"msal-browser.mjs", func(t *testing.T) []string { return chromium(t, s.cloud) }},
+		{"msal-node.mjs", func(t *testing.T) []string {
+			challenged := s.newUser(t, 3, entraid.Policy{StepUpRequired: true})
+			return []string{
+				"ALICE=" + alice.ObjectID,
+				"ALICE_TOKEN=" + s.token(t, alice, localcloud.APIScope),
+				"TEAMS_TOKEN=" + s.token(t, alice, teamsCalls),
+				"UNCONSENTED_TOKEN=" + s.token(t, s.newUser(t, 2, entraid.Policy{ConsentRequired: true}), localcloud.APIScope),
+				"CHALLENGED=" + challenged.ObjectID,
+				"CHALLENGED_TOKEN=" + s.token(t, challenged, localcloud.APIScope),
+			}
+		}},
 	} {
 		t.Run(script.name, func(t *testing.T) {
 			t.Parallel()
-			env := s.environ()
-			if script.env != nil {
-				env = append(env, script.env(t, s)...)
-			}
-			runScript(t, script.name, env...)
+			runScript(t, script.name, append(s.environ(), script.env(t)...)...)
 		})
 	}
 }
 
-// aliceForTeams is a Teams user and the token that she gives to ACS.
-func aliceForTeams(t *testing.T, s *stack) []string {
+// newUser is the nth of those who live in no sample.
+func (s *stack) newUser(t testing.TB, n int, policy entraid.Policy) entraid.User {
 	t.Helper()
-	alice := entraid.SampleUsers()[0]
-	token, err := s.cloud.Entra.AccessToken(alice, localcloud.SPAClientID,
-		entraid.TeamsURI+"/Teams.ManageCalls", entraid.TeamsURI+"/Teams.ManageChats")
+	u := entraid.User{TenantID: entraid.SampleTenantID, ObjectID: fmt.Sprintf("d0000000-0000-4000-8000-%012d", n),
+		Name: "Somebody", UPN: fmt.Sprintf("somebody-%d@contoso.example", n), Teams: true, Policy: policy}
+	require.NoError(t, s.cloud.Entra.AddUser(u))
+	return u
+}
+
+// token is what the user gets through the sample client.
+func (s *stack) token(t testing.TB, u entraid.User, scopes ...string) string {
+	t.Helper()
+	token, err := s.cloud.Entra.AccessToken(u, localcloud.SPAClientID, scopes...)
 	require.NoError(t, err)
-	return []string{"TEAMS_TOKEN=" + token, "TEAMS_USER=" + alice.ObjectID}
+	return token
 }

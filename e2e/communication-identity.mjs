@@ -4,8 +4,11 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { parseConnectionString } from "@azure/communication-common";
 import { CommunicationIdentityClient } from "@azure/communication-identity";
+import { ClientSecretCredential } from "@azure/identity";
 
-const { ACS_CONNECTION_STRING, CLIENT_ID, TEAMS_TOKEN, TEAMS_USER, TENANT_ID } = process.env;
+const {
+  ACS_CONNECTION_STRING, API_CLIENT_ID, CLIENT_ID, CLIENT_SECRET, ENTRA, TEAMS_TOKEN, TENANT_ID, USER,
+} = process.env;
 const { endpoint } = parseConnectionString(ACS_CONNECTION_STRING);
 const noRetries = { retryOptions: { maxRetries: 0 } };
 const unknownGUID = "99999999-9999-4999-8999-999999999999";
@@ -24,8 +27,11 @@ const refused = (statusCode, code, message, target) => (error) => {
   return true;
 };
 
+const entra = new ClientSecretCredential(TENANT_ID, API_CLIENT_ID, CLIENT_SECRET, { authorityHost: ENTRA, disableInstanceDiscovery: true });
+
 for (const [credential, client] of [
   ["an access key", new CommunicationIdentityClient(ACS_CONNECTION_STRING, noRetries)],
+  ["an app's token of Entra ID", new CommunicationIdentityClient(endpoint, entra, noRetries)],
 ]) {
   describe(`with ${credential}`, () => {
     test("a user is created", async () => {
@@ -90,9 +96,9 @@ for (const [credential, client] of [
 
     test("a Teams user's token is exchanged for one that ends with it", async () => {
       const { token, expiresOn } = await client.getTokenForTeamsUser({
-        teamsUserAadToken: TEAMS_TOKEN, clientId: CLIENT_ID, userObjectId: TEAMS_USER,
+        teamsUserAadToken: TEAMS_TOKEN, clientId: CLIENT_ID, userObjectId: USER,
       });
-      assert.equal(claimsOf(token).skypeid, `orgid:${TEAMS_USER}`);
+      assert.equal(claimsOf(token).skypeid, `orgid:${USER}`);
       assert.equal(expiresOn.getTime(), claimsOf(TEAMS_TOKEN).exp * 1000);
     });
 
@@ -108,7 +114,7 @@ for (const [credential, client] of [
       ["the tenant in place of the user", { userObjectId: TENANT_ID }, 400, "ValidationError", "Provided AAD token issued for unexpected user.", "userId"],
     ]) {
       test(`an exchange with ${name} is refused`, async () => {
-        const options = { teamsUserAadToken: TEAMS_TOKEN, clientId: CLIENT_ID, userObjectId: TEAMS_USER, ...change };
+        const options = { teamsUserAadToken: TEAMS_TOKEN, clientId: CLIENT_ID, userObjectId: USER, ...change };
         await assert.rejects(client.getTokenForTeamsUser(options), refused(...expected));
       });
     }

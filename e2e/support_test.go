@@ -136,24 +136,29 @@ func buildHandler(t testing.TB, dir string) string {
 	return exe
 }
 
+func (s *stack) settings() map[string]string {
+	settings := map[string]string{}
+	for _, pair := range s.cloud.Settings() {
+		name, value, _ := strings.Cut(pair, "=")
+		settings[name] = value
+	}
+	return settings
+}
+
 // environ is what every script is told.
 func (s *stack) environ() []string {
-	connection := ""
-	for _, pair := range s.cloud.Settings() {
-		if value, ok := strings.CutPrefix(pair, "ACS_CONNECTION_STRING="); ok {
-			connection = value
-		}
-	}
+	settings := s.settings()
 	return []string{
 		"NODE_EXTRA_CA_CERTS=" + s.cloud.CACertFile,
 		"SERVICE=" + s.URL + "/api",
 		"SITE=" + s.site,
 		"ENTRA=" + s.cloud.EntraURL,
 		"ACS=" + s.cloud.ACSURL,
-		"ACS_CONNECTION_STRING=" + connection,
+		"ACS_CONNECTION_STRING=" + settings["ACS_CONNECTION_STRING"],
 		"TENANT_ID=" + entraid.SampleTenantID,
 		"API_CLIENT_ID=" + localcloud.APIClientID,
 		"API_SCOPE=" + localcloud.APIScope,
+		"CLIENT_SECRET=" + settings["ENTRA_CLIENT_SECRET"], // of the API
 		"CLIENT_ID=" + localcloud.SPAClientID,
 	}
 }
