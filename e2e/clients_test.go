@@ -36,6 +36,13 @@ func TestOfficialClients(t *testing.T) {
 				"EXTENSION_TOKEN=" + s.token(t, user, extensionCalls),
 			}
 		}},
+		{"hero-client.mjs", func(t *testing.T) []string {
+			user := s.newUser(t, 4, entraid.Policy{})
+			return []string{
+				"ACCESS_TOKEN=" + s.token(t, user, localcloud.APIScope),
+				"TEAMS_TOKEN=" + s.token(t, user, teamsCalls, teamsChats),
+			}
+		}},
 		{"msal-browser.mjs", func(t *testing.T) []string { return chromium(t, s.cloud) }},
 		{"msal-node.mjs", func(t *testing.T) []string {
 			challenged := s.newUser(t, 3, entraid.Policy{StepUpRequired: true})

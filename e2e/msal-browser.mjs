@@ -33,11 +33,11 @@ describe("a client app", () => {
     return { accessToken, fromCache, account };
   }, { scopes: [API_SCOPE], ...request });
 
-  const call = (method, path, token) => page.evaluate(async ([method, url, token]) => {
-    const response = await fetch(url, { method, headers: { authorization: `Bearer ${token}` } });
+  const call = (method, path, token, headers) => page.evaluate(async ([method, url, token, headers]) => {
+    const response = await fetch(url, { method, headers: { authorization: `Bearer ${token}`, ...headers } });
     const text = await response.text();
     return { status: response.status, body: text && JSON.parse(text) };
-  }, [method, `${SERVICE}/${path}`, token]);
+  }, [method, `${SERVICE}/${path}`, token, headers]);
 
   before(async () => {
     browser = await launch();
@@ -85,12 +85,6 @@ describe("a client app", () => {
     assert.deepEqual(requests.slice(-2), ["authorize", "token"]);
   });
 
-  test("gets tokens for another resource in the same way", async () => {
-    const { accessToken } = await silently({ scopes: ["https://auth.msft.communication.azure.com/Teams.ManageCalls"] });
-    const claims = JSON.parse(Buffer.from(accessToken.split(".")[1], "base64url"));
-    assert.equal(claims.scp, "Teams.ManageCalls");
-  });
-
   test("calls the service from another origin", async () => {
     const { accessToken } = await silently();
     const { status, body } = await call("POST", "getToken", accessToken);
@@ -99,6 +93,15 @@ describe("a client app", () => {
     assert.ok(new Date(body.expiresOn) > new Date());
     assert.deepEqual((await call("GET", "getUser", accessToken)).body.user, body.user);
     assert.equal((await call("DELETE", "deleteUser", accessToken)).status, 204);
+  });
+
+  test("gets a token for Teams in the same way, and has the service exchange it", async () => {
+    const { accessToken } = await silently();
+    const teams = await silently({ scopes: ["https://auth.msft.communication.azure.com/Teams.ManageCalls"] });
+    assert.equal(JSON.parse(Buffer.from(teams.accessToken.split(".")[1], "base64url")).scp, "Teams.ManageCalls");
+    const { status, body } = await call("POST", "exchangeToken", accessToken, { "teams-user-aad-token": teams.accessToken });
+    assert.equal(status, 200);
+    assert.equal(body.user.microsoftTeamsUserId, teams.account.localAccountId);
   });
 
   test("has had no trouble so far", () => {
