@@ -68,16 +68,22 @@ func runScript(t testing.TB, name string, env ...string) {
 // of the one certificate that it is to trust, that of cloud.
 func chromium(t testing.TB, cloud *localcloud.Cloud) []string {
 	t.Helper()
+	resp, err := cloud.Client().Get(cloud.EntraURL)
+	require.NoError(t, err)
+	_ = resp.Body.Close()
+	key := sha256.Sum256(resp.TLS.PeerCertificates[0].RawSubjectPublicKeyInfo)
+	return append(browser(t), "TRUSTED_KEY="+base64.StdEncoding.EncodeToString(key[:]))
+}
+
+// browser says where Chromium is.
+func browser(t testing.TB) []string {
+	t.Helper()
 	path := os.Getenv("ACSAUTH_CHROMIUM")
 	if path == "" {
 		path = node.Program(t, "install Chromium, or set ACSAUTH_CHROMIUM to the program of one",
 			"chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 	}
-	resp, err := cloud.Client().Get(cloud.EntraURL)
-	require.NoError(t, err)
-	_ = resp.Body.Close()
-	key := sha256.Sum256(resp.TLS.PeerCertificates[0].RawSubjectPublicKeyInfo)
-	return []string{"CHROMIUM=" + path, "TRUSTED_KEY=" + base64.StdEncoding.EncodeToString(key[:])}
+	return []string{"CHROMIUM=" + path}
 }
 
 // stack is the service as the Functions host runs it, in front of the local

@@ -183,7 +183,7 @@ func (w *walk) inspectLog(ctx context.Context) error {
 
 // signIn gets Alice's access token in the way that her browser would.
 func (w *walk) signIn(ctx context.Context) (err error) {
-	if w.accessToken, err = signIn(ctx, w.cloud, w.user, localcloud.APIScope); err != nil {
+	if w.accessToken, err = w.cloud.SignIn(ctx, w.user, localcloud.APIScope); err != nil {
 		return err
 	}
 	w.say("%s signed in at Entra ID with authorization code and PKCE: an access token with scope access_as_user", w.user.Name)

@@ -16,6 +16,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"acsauth/internal/localcloud/knobs"
 )
 
 func main() {
@@ -36,10 +38,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	port := flags.Int("port", 7071, "port of the service; the demo takes a free one unless this is given")
 	entraPort := flags.Int("entra-port", 0, "port of the stand-in for Entra ID; 0 is a free one")
 	acsPort := flags.Int("acs-port", 0, "port of the stand-in for ACS; 0 is a free one")
+	o := options{}
+	flags.Func("knob", "a `fault`, such as acs:status=503,probability=0.2; may be given several times, see docs/local-cloud.md", func(line string) error {
+		_, err := knobs.Parse(line)
+		o.knobs = append(o.knobs, line)
+		return err
+	})
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	o := options{port: *port, entraPort: *entraPort, acsPort: *acsPort}
+	o.port, o.entraPort, o.acsPort = *port, *entraPort, *acsPort
 	ctx = endWithParent(ctx)
 	switch {
 	case flags.NArg() == 0:

@@ -35,7 +35,7 @@ func serve(ctx context.Context, o options, out io.Writer) error {
 
 func (s *stack) printWelcome(ctx context.Context, out io.Writer) error {
 	alice := entraid.SampleUsers()[0]
-	token, err := signIn(ctx, s.cloud, alice, localcloud.APIScope)
+	token, err := s.cloud.SignIn(ctx, alice, localcloud.APIScope)
 	if err != nil {
 		return fmt.Errorf("the sample user could not be signed in: %w", err)
 	}
@@ -43,6 +43,7 @@ func (s *stack) printWelcome(ctx context.Context, out io.Writer) error {
 acsauth is running offline. NOT FOR PRODUCTION: anyone on this machine can sign
 in as any sample user, and all keys are new at each start.
 
+  the page               %s/
   the service            %s/api
   its contract           %s/api/openapi.yaml
   Entra ID stand-in      %s/%s/v2.0
@@ -55,6 +56,6 @@ curl -s -X POST %s/api/getToken -H "Authorization: Bearer %s"
 
 Ctrl-C stops everything. The handler's log follows, a line a request.
 
-`, s.URL, s.URL, s.cloud.EntraURL, entraid.SampleTenantID, s.cloud.ACSURL, s.cloud.CACertFile, alice.Name, s.URL, token)
+`, s.URL, s.URL, s.URL, s.cloud.EntraURL, entraid.SampleTenantID, s.cloud.ACSURL, s.cloud.CACertFile, alice.Name, s.URL, token)
 	return nil
 }

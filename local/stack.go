@@ -18,9 +18,13 @@ import (
 	"acsauth/internal/config"
 	"acsauth/internal/localcloud"
 	"acsauth/internal/localcloud/funchost"
+	"acsauth/internal/localcloud/page"
 )
 
-type options struct{ port, entraPort, acsPort int }
+type options struct {
+	port, entraPort, acsPort int
+	knobs                    []string
+}
 
 // passedOn are the settings that the user may give. The others are the
 // stand-ins': a variable meant for a real resource never gets through.
@@ -77,9 +81,34 @@ func startStack(ctx context.Context, o options, log func(funchost.Record)) (s *s
 	if err != nil {
 		return s, fmt.Errorf("the handler did not start: %w", err)
 	}
-	s.server = &http.Server{Handler: s.host, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10}
+	front := s.front()
+	for _, line := range o.knobs {
+		if _, err := s.cloud.Knobs.Turn(line); err != nil {
+			return s, err
+		}
+	}
+	s.server = &http.Server{Handler: front, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10}
 	go func() { _ = s.server.Serve(listener) }()
 	return s, nil
+}
+
+// front is the host's with the page in front of it: the page takes the place of
+// the homepage that the host has.
+func (s *stack) front() http.Handler {
+	service := s.cloud.Knobs.Add(localcloud.HTTPService(s.host.Functions(), s.host.FunctionOf))
+	p := page.New(page.Config{
+		Cloud: s.cloud, URL: s.URL, Service: s.URL,
+		Functions: s.host.Functions(), Key: s.host.FunctionKey(),
+		Restart: s.host.Restart, Trigger: s.host.Trigger,
+	})
+	functions := service.Handler(p.Observe(s.host))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if page.Owns(r) && s.host.FunctionOf(r) == "" {
+			p.ServeHTTP(w, r)
+			return
+		}
+		functions.ServeHTTP(w, r)
+	})
 }
 
 // stop ends everything that was started; nothing is left behind.

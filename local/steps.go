@@ -91,7 +91,7 @@ func (w *walk) refresh(ctx context.Context) error {
 }
 
 func (w *walk) exchange(ctx context.Context) (err error) {
-	if w.teamsToken, err = signIn(ctx, w.cloud, w.user, entraid.TeamsURI+"/Teams.ManageCalls", entraid.TeamsURI+"/Teams.ManageChats"); err != nil {
+	if w.teamsToken, err = w.cloud.SignIn(ctx, w.user, entraid.TeamsURI+"/Teams.ManageCalls", entraid.TeamsURI+"/Teams.ManageChats"); err != nil {
 		return err
 	}
 	a, err := w.call(ctx, http.MethodPost, "exchangeToken", w.accessToken, `{"token":"`+w.teamsToken+`"}`, http.StatusOK)

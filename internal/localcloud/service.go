@@ -6,6 +6,7 @@ import (
 
 	"acsauth/internal/localcloud/acsidentity"
 	"acsauth/internal/localcloud/entraid"
+	"acsauth/internal/localcloud/funchost"
 	"acsauth/internal/localcloud/knobs"
 	"acsauth/internal/localcloud/wire"
 )
@@ -14,6 +15,8 @@ import (
 const (
 	EntraService = "entra"
 	ACSService   = "acs"
+	// HTTPServiceName is that of the service under development itself.
+	HTTPServiceName = "service"
 )
 
 func entraService() *knobs.Service {
@@ -42,4 +45,23 @@ func acsService() *knobs.Service {
 			})
 		},
 	}
+}
+
+// HTTPService is the service itself, as its clients see it: a fault of it never
+// gets to the handler.
+func HTTPService(functions []funchost.Function, functionOf func(*http.Request) string) *knobs.Service {
+	s := &knobs.Service{
+		Name: HTTPServiceName, Operation: functionOf, NoClock: true,
+		Refuse: func(w http.ResponseWriter, _ *http.Request, status int, text string) {
+			wire.WriteJSON(w, status, "application/problem+json", map[string]any{
+				"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": text, "code": "local_cloud_knob",
+			})
+		},
+	}
+	for _, f := range functions {
+		if f.Route != "" {
+			s.Operations = append(s.Operations, f.Name)
+		}
+	}
+	return s
 }

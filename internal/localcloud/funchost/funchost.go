@@ -233,6 +233,18 @@ func (h *Host) PID() int { return h.super.pid() }
 // the same over restarts.
 func (h *Host) Port() int { return h.port }
 
+// Functions lists the functions of the app.
+func (h *Host) Functions() []Function { return h.app.list() }
+
+// FunctionOf names the function that a request is for; empty when there is none
+// such.
+func (h *Host) FunctionOf(r *http.Request) string {
+	if f, _ := h.app.find(r.Method, r.URL.EscapedPath()); f != nil {
+		return f.name
+	}
+	return ""
+}
+
 // Records returns what has been logged, oldest first: at most the last 10,000 records.
 func (h *Host) Records() []Record { return h.console.all() }
 

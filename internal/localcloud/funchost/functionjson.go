@@ -18,6 +18,36 @@ const (
 	authAdmin     = "admin"
 )
 
+// Function is what a function.json says, for those who list an app.
+type Function struct {
+	Name     string
+	Route    string   // with the prefix, without a slash before it; empty unless it has an httpTrigger
+	Methods  []string // in capitals; empty: all
+	Keyed    bool     // it wants a key
+	Schedule string   // of a timerTrigger
+	Disabled bool
+}
+
+// ReadFunctions lists the functions of the app below root, in alphabetical
+// order. env is as in Config.
+func ReadFunctions(root string, env []string) ([]Function, error) {
+	a, err := readApp(root, settings(env))
+	if err != nil {
+		return nil, err
+	}
+	return a.list(), nil
+}
+
+func (a *app) list() (functions []Function) {
+	for _, f := range a.functions {
+		functions = append(functions, Function{
+			Name: f.name, Route: f.route.text, Methods: f.methods, Disabled: f.disabled,
+			Keyed: f.isHTTP() && f.authLevel != authAnonymous, Schedule: f.trigger.Schedule,
+		})
+	}
+	return functions
+}
+
 // function is one function of the app.
 type function struct {
 	name     string

@@ -19,8 +19,8 @@ type Set struct {
 	end chan struct{} // closed to end what it does in the background
 }
 
-// Board holds the knobs of all services. Its zero value is ready once services
-// are added; then many goroutines may use it.
+// Board holds the knobs of all services. Its zero value is ready, and many
+// goroutines may use it.
 type Board struct {
 	mu       sync.Mutex
 	services []*Service
@@ -33,16 +33,19 @@ var ErrUnknown = errors.New("not known here")
 
 // Service returns the service of that name, or nil.
 func (b *Board) Service(name string) *Service {
-	for _, s := range b.services {
-		if s.Name == name {
-			return s
-		}
+	services := b.Services()
+	if i := slices.IndexFunc(services, func(s *Service) bool { return s.Name == name }); i >= 0 {
+		return services[i]
 	}
 	return nil
 }
 
 // Services returns all of them, in the order in which they were added.
-func (b *Board) Services() []*Service { return b.services }
+func (b *Board) Services() []*Service {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.services)
+}
 
 // Turn sets the knob that a line describes. Of faults, the first that hits a
 // request is the one that counts; a new skew or rollover replaces the old one.
@@ -60,6 +63,9 @@ func (b *Board) Turn(line string) (Set, error) {
 	}
 	if k.Rollover && s.RollKeys == nil {
 		return Set{}, fmt.Errorf("knob %q: %s has no keys to roll", line, k.Service)
+	}
+	if k.Skew != 0 && s.NoClock {
+		return Set{}, fmt.Errorf("knob %q: %s has no clock to skew", line, k.Service)
 	}
 	if k.Rollover {
 		if err := s.RollKeys(); err != nil {
@@ -116,7 +122,8 @@ func (b *Board) Clear(which string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := b.remove(func(s *Set) bool { return which == "" || s.ID == id || s.Service == which })
-	if n == 0 && which != "" && b.Service(which) == nil {
+	known := which == "" || slices.ContainsFunc(b.services, func(s *Service) bool { return s.Name == which })
+	if n == 0 && !known {
 		return fmt.Errorf("knob %q: %w", which, ErrUnknown)
 	}
 	return nil
@@ -163,7 +170,7 @@ func (b *Board) skew(service string) time.Duration {
 }
 
 func (b *Board) names() (names []string) {
-	for _, s := range b.services {
+	for _, s := range b.Services() {
 		names = append(names, s.Name)
 	}
 	return names

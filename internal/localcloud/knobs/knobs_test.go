@@ -217,11 +217,12 @@ func TestKeysRollOnceAndThenInTheirTime(t *testing.T) {
 
 func TestWhatIsNotKnownIsAnError(t *testing.T) {
 	s := serve(t)
-	s.board.Add(&Service{Name: "graph", Operations: []string{"me"}})
+	s.board.Add(&Service{Name: "graph", Operations: []string{"me"}, NoClock: true})
 	for line, want := range map[string]string{
 		"azure:status=500":       `service "azure": not known here, only acs, graph`,
 		"acs/frob:status=500":    `operation "frob": not known here, only create, issue`,
 		"graph:rollover=now":     "graph has no keys to roll",
+		"graph:skew=1m":          "graph has no clock to skew",
 		"acs/issue/x:latency=1s": `operation "issue/x": not known here`,
 	} {
 		_, err := s.board.Turn(line)

@@ -23,6 +23,7 @@ type Service struct {
 	// sentence for people.
 	Refuse   func(w http.ResponseWriter, r *http.Request, status int, text string)
 	RollKeys func() error // nil has none
+	NoClock  bool         // it goes by no clock of its own
 
 	board *Board
 
@@ -44,6 +45,8 @@ type Request struct {
 
 // Add makes a Service part of the board.
 func (b *Board) Add(s *Service) *Service {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	s.board = b
 	b.services = append(b.services, s)
 	return s

@@ -1,4 +1,4 @@
-package main
+package localcloud
 
 import (
 	"context"
@@ -9,18 +9,18 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"acsauth/internal/localcloud"
 	"acsauth/internal/localcloud/entraid"
 )
 
-// signIn does what MSAL.js does in a browser, as the sample client: the
+// SignIn does what MSAL.js does in a browser, as the sample client: the
 // authorization code flow with PKCE. It returns the access token for scopes.
-func signIn(ctx context.Context, cloud *localcloud.Cloud, user entraid.User, scopes ...string) (string, error) {
-	client := cloud.Client()
-	base := cloud.EntraURL + "/" + user.TenantID + "/oauth2/v2.0"
+func (c *Cloud) SignIn(ctx context.Context, user entraid.User, scopes ...string) (string, error) {
+	client := c.Client()
+	defer client.CloseIdleConnections()
+	base := c.EntraURL + "/" + user.TenantID + "/oauth2/v2.0"
 	app := oauth2.Config{
-		ClientID:    localcloud.SPAClientID,
-		RedirectURL: localcloud.RedirectURI,
+		ClientID:    SPAClientID,
+		RedirectURL: RedirectURI,
 		Scopes:      append([]string{"openid", "profile", "offline_access"}, scopes...),
 		Endpoint:    oauth2.Endpoint{AuthURL: base + "/authorize", TokenURL: base + "/token", AuthStyle: oauth2.AuthStyleInParams},
 	}
