@@ -44,7 +44,7 @@ func newCache(now func() time.Time) *cache {
 
 func (c *cache) get(user User) (Mapping, bool) {
 	e, ok := c.mappings.Get(user)
-	if !ok || c.now().After(e.until) {
+	if !ok || c.now().After(e.until) || c.isErasing(e.mapping) {
 		return Mapping{}, false
 	}
 	return e.mapping, true
@@ -52,9 +52,6 @@ func (c *cache) get(user User) (Mapping, bool) {
 
 func (c *cache) put(m Mapping) {
 	c.mappings.Add(m.User, cached{m, c.now().Add(cacheTTL)})
-	if c.isErasing(m) { // asked after the Add, so that beginErasing can't slip between
-		c.drop(m)
-	}
 }
 
 // drop forgets m, not a mapping that has taken its place.

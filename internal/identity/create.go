@@ -42,7 +42,7 @@ func (s *Service) findOrCreate(ctx context.Context, user User) (m Mapping, creat
 // everything costs no mapping.
 func (s *Service) replace(ctx context.Context, dead Mapping) (Mapping, error) {
 	s.cache.drop(dead)
-	return share(ctx, s, "replace "+dead.User.Key(), func(ctx context.Context) (Mapping, error) {
+	return share(ctx, s, "replace "+dead.User.Key()+" "+dead.AcsUserID, func(ctx context.Context) (Mapping, error) {
 		for range settleAttempts {
 			current, err := s.store.Get(ctx, dead.User)
 			var old *Mapping

@@ -23,10 +23,20 @@ const (
 // more in this process; another one notices within cacheTTL, or when ACS has
 // deleted the identity.
 func (s *Service) Erase(ctx context.Context, user User) error {
-	_, err := share(ctx, s, "erase "+user.Key(), func(ctx context.Context) (Mapping, error) {
-		return Mapping{}, s.erase(ctx, user)
-	})
-	return err
+	// Work that another call began may have looked before the user came back and
+	// had a new identity. Who joined it makes sure: the second round began after
+	// the first had ended.
+	for range 2 {
+		mine := false
+		_, err := share(ctx, s, "erase "+user.Key(), func(ctx context.Context) (Mapping, error) {
+			mine = true
+			return Mapping{}, s.erase(ctx, user)
+		})
+		if err != nil || mine {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Service) erase(ctx context.Context, user User) error {

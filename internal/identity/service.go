@@ -52,19 +52,25 @@ func (s *Service) ReuseTokens(lasting time.Duration) { s.reuse = newReuse(lastin
 // Ensure returns the user's mapping and makes the identity when there is none.
 // created tells whether this very call made it.
 func (s *Service) Ensure(ctx context.Context, user User) (m Mapping, created bool, err error) {
-	if m, ok := s.cache.get(user); ok {
-		return m, false, nil
+	for round := 0; ; round++ {
+		if m, ok := s.cache.get(user); ok {
+			return m, false, nil
+		}
+		mine, created := false, false // stay so for the callers that wait for another's work
+		m, err := share(ctx, s, "ensure "+user.Key(), func(ctx context.Context) (m Mapping, err error) {
+			mine = true
+			m, created, err = s.findOrCreate(ctx, user)
+			return m, err
+		})
+		if err != nil {
+			return Mapping{}, false, err
+		}
+		// Another's work may have read the mapping before an erasure that this
+		// call's user has had the answer to. A second round has begun after that.
+		if mine || round > 0 || !s.cache.isErasing(m) {
+			return m, created, nil
+		}
 	}
-	mine := false // stays so for the callers that wait for another's work
-	m, err = share(ctx, s, "ensure "+user.Key(), func(ctx context.Context) (Mapping, error) {
-		m, created, err := s.findOrCreate(ctx, user)
-		mine = created
-		return m, err
-	})
-	if err != nil {
-		return Mapping{}, false, err
-	}
-	return m, mine, nil
 }
 
 // Find returns the user's mapping: CodeIdentityNotFound when there is none.
@@ -166,6 +172,9 @@ func (s *Service) reuseOrIssue(ctx context.Context, m Mapping, req TokenRequest)
 	i := s.reuse.begin(m.AcsUserID, kind)
 	return share(ctx, s, "token "+i.name+" "+kind, func(ctx context.Context) (token Token, err error) {
 		defer func() { s.reuse.end(i, m.AcsUserID, kind, token, err) }()
+		if token, ok := s.reuse.get(m.AcsUserID, kind); ok {
+			return token, nil // issued since the caller looked
+		}
 		return s.issue(ctx, m, req)
 	})
 }

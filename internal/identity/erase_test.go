@@ -1,0 +1,68 @@
+package identity_test
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"acsauth/internal/identity"
+)
+
+// hold stops the first call of an operation until it is let go.
+func (w *world) hold(operation string) (letGo func()) {
+	released := make(chan struct{})
+	first := true
+	w.store.set(func(op string) fault {
+		if op == operation && first {
+			first = false
+			<-released
+		}
+		return fine
+	})
+	return func() { close(released) }
+}
+
+// A user who comes back while the erasure is under way has a new identity, and
+// may have that one erased too.
+func TestAnErasureIsNotTakenForALaterOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		_, err := w.mapped(1)
+		require.NoError(t, err)
+		letGo := w.hold("clear")
+		for range 2 {
+			go func() { assert.NoError(t, w.Erase(t.Context(), user(1))) }()
+			synctest.Wait()
+			_, err = w.mapped(1) // all but the note of the first is gone
+			require.NoError(t, err)
+		}
+		letGo()
+		synctest.Wait()
+		_, err = w.store.Get(t.Context(), user(1))
+		assert.ErrorIs(t, err, identity.ErrNotFound)
+		assert.Empty(t, w.issuer.list())
+	})
+}
+
+func TestAnErasedIdentityIsNotToldAfterwards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		old, err := w.mapped(1)
+		require.NoError(t, err)
+		w.restart() // nothing is in memory
+		letGo := w.hold("got")
+		go func() { _, _ = w.mapped(1) }()
+		synctest.Wait() // it has read, and not told
+		require.NoError(t, w.Erase(t.Context(), user(1)))
+		go func() {
+			m, err := w.mapped(1)
+			assert.NoError(t, err)
+			assert.NotEqual(t, old.AcsUserID, m.AcsUserID)
+		}()
+		synctest.Wait()
+		letGo()
+		synctest.Wait()
+	})
+}
