@@ -49,8 +49,9 @@ func NoRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastR
 
 // Guard is for the pipelines of azcore. It gives each try of a request a body of
 // its own, because azcore rewinds the body for the next try while net/http may
-// still be sending the last one, which was answered early. And it ends answers
-// that are longer than MaxAnswer, which azcore would read whole.
+// still be sending the last one, which was answered early. And it reads answers
+// whole, up to MaxAnswer: azcore would do so without a bound, and would take one
+// that breaks off for a failure that no second try can mend.
 type Guard struct{ Next policy.Transporter }
 
 // MaxAnswer is far above what any upstream has reason to answer.
@@ -71,10 +72,12 @@ func (g Guard) Do(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(resp.Body, MaxAnswer), resp.Body}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer))
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(answer))
 	return resp, nil
 }
 

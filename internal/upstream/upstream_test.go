@@ -76,6 +76,19 @@ func TestGuardGivesEachTryItsBodyAndEndsLongAnswers(t *testing.T) {
 	assert.Equal(t, []string{"body", "body"}, bodies)
 }
 
+func TestGuardTakesAnAnswerThatBreaksOffForNone(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "half of")
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	defer srv.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL, nil)
+	require.NoError(t, err)
+	_, err = Guard{srv.Client()}.Do(r)
+	assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
+}
+
 func TestTheClientFollowsNoRedirects(t *testing.T) {
 	srv := httptest.NewServer(http.RedirectHandler("http://127.0.0.1:1/", http.StatusFound))
 	defer srv.Close()
