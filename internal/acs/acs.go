@@ -22,6 +22,7 @@ package acs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -145,7 +146,8 @@ type exchangeRequest struct {
 }
 
 // CreateIdentity makes an identity. An error that Is identity.ErrOutcomeUnknown
-// means that one may have been made.
+// means that one may have been made; its RetryAfter is set where ACS says when to
+// try again, or most tries have failed of late.
 func (c *Client) CreateIdentity(ctx context.Context) (string, error) {
 	a, err := c.create(ctx, nil)
 	return a.Identity.ID, err
@@ -171,6 +173,10 @@ func (c *Client) create(ctx context.Context, body any) (identityAnswer, error) {
 	err := c.call(ctx, c.signed, operation{method: http.MethodPost, path: "/identities", body: body, creates: true, quota: c.quotas.identities}, &a)
 	if err == nil && !validID.MatchString(a.Identity.ID) {
 		err = unexpected(fmt.Errorf("%w: the answer names no identity", identity.ErrOutcomeUnknown))
+	}
+	var e *identity.Error
+	if errors.As(err, &e) && errors.Is(err, identity.ErrOutcomeUnknown) && !c.budget.allows() {
+		e.RetryAfter = max(e.RetryAfter, time.Second) // no time for another try
 	}
 	if err != nil {
 		return identityAnswer{}, err

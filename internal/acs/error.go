@@ -39,7 +39,7 @@ func refusal(op operation, resp *http.Response, body []byte) error {
 	e := &Error{resp.StatusCode, a.Error.Code, a.Error.Message, a.Error.Target}
 
 	if op.creates && outcomeUnknown(resp, nil) {
-		return unavailable(fmt.Errorf("%w: %w", identity.ErrOutcomeUnknown, e), 0)
+		return unavailable(fmt.Errorf("%w: %w", identity.ErrOutcomeUnknown, e), upstream.RetryAfter(resp.Header))
 	}
 	switch {
 	case resp.StatusCode >= 500, resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusRequestTimeout:

@@ -19,7 +19,7 @@ import (
 // waited for but handed on.
 func (b *retryBudget) retryOptions() policy.RetryOptions {
 	return policy.RetryOptions{
-		MaxRetries:    6,
+		MaxRetries:    9, // where three tries in ten fail, one call in 170,000 does
 		TryTimeout:    6 * time.Second,
 		RetryDelay:    30 * time.Millisecond,
 		MaxRetryDelay: 2 * time.Second,

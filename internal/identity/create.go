@@ -4,11 +4,21 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 )
 
-// settleAttempts bounds how often one call starts over because the user's
-// mapping changed under it. Each time another call has got further.
-const settleAttempts = 4
+const (
+	// settleAttempts bounds how often one call starts over because the user's
+	// mapping changed under it. Each time another call has got further.
+	settleAttempts = 4
+	// createTries bounds how often one call has an identity made. Where one
+	// answer in eight is lost, all are lost once in 30,000 calls.
+	createTries = 5
+	createPause = 50 * time.Millisecond
+	// createWithin is how long after the first try another may begin. It tells a
+	// broken connection from an ACS that does not answer.
+	createWithin = 5 * time.Second
+)
 
 // findOrCreate is the whole of "one user, one identity": read; on a miss create
 // in ACS and insert if absent; who finds another's mapping there uses that and
@@ -28,7 +38,7 @@ func (s *Service) findOrCreate(ctx context.Context, user User) (m Mapping, creat
 		case !errors.Is(err, ErrNotFound):
 			return Mapping{}, false, err
 		}
-		m, created, err = s.create(ctx, user, nil)
+		m, created, err = s.create(ctx, user)
 		if !errors.Is(err, errStartOver) {
 			return m, created, err
 		}
@@ -37,35 +47,27 @@ func (s *Service) findOrCreate(ctx context.Context, user User) (m Mapping, creat
 }
 
 // replace takes the place of a mapping whose identity ACS no longer knows. All
-// the callers that notice together share one replacement. The new identity is
-// made before the old mapping is dropped: an endpoint that answers 404 to
-// everything costs no mapping.
+// the callers that notice together share one replacement.
 func (s *Service) replace(ctx context.Context, dead Mapping) (Mapping, error) {
 	s.cache.drop(dead)
-	return share(ctx, s, "replace "+dead.User.Key()+" "+dead.AcsUserID, func(ctx context.Context) (Mapping, error) {
+	return share(ctx, s, "replace "+dead.User.Key()+" "+dead.AcsUserID, func(ctx context.Context) (m Mapping, err error) {
 		for range settleAttempts {
 			current, err := s.store.Get(ctx, dead.User)
-			var old *Mapping
 			switch {
 			case errors.Is(err, ErrNotFound):
+				m, _, err = s.create(ctx, dead.User)
 			case err != nil:
 				return Mapping{}, err
 			case current.Erasing:
 				if err := s.finish(ctx, current); err != nil {
 					return Mapping{}, err
 				}
+				continue
 			case current.AcsUserID != dead.AcsUserID:
 				s.cache.put(current)
 				return current, nil
 			default:
-				old = &current
-			}
-			m, _, err := s.create(ctx, dead.User, old)
-			if err == nil && old != nil {
-				// Most likely gone; if ACS was wrong about it, it must not be lost.
-				s.discard(ctx, dead.User, dead.AcsUserID)
-				s.log.LogAttrs(ctx, slog.LevelWarn, "replaced an identity that ACS no longer knows",
-					slog.String("acsUserId", dead.AcsUserID), slog.String("replacedBy", m.AcsUserID))
+				m, err = s.swap(ctx, current)
 			}
 			if !errors.Is(err, errStartOver) {
 				return m, err
@@ -75,6 +77,31 @@ func (s *Service) replace(ctx context.Context, dead Mapping) (Mapping, error) {
 	})
 }
 
+// swap puts a new identity in the place of old's. It is made before the old
+// mapping is dropped: an endpoint that answers 404 to everything costs no
+// mapping.
+func (s *Service) swap(ctx context.Context, old Mapping) (Mapping, error) {
+	acsUserID, err := s.newIdentity(ctx)
+	if err != nil {
+		return Mapping{}, err
+	}
+	err = s.store.Delete(ctx, old)
+	switch {
+	case err == nil:
+		// Most likely gone; if ACS was wrong about it, it must not be lost.
+		defer s.discard(ctx, old.User, old.AcsUserID)
+		s.log.LogAttrs(ctx, slog.LevelWarn, "replacing an identity that ACS no longer knows",
+			slog.String("acsUserId", old.AcsUserID), slog.String("replacedBy", acsUserID))
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrVersion):
+		// Another call replaces or erases it, and sees to the old identity.
+	default:
+		s.discard(ctx, old.User, acsUserID)
+		return Mapping{}, err
+	}
+	m, _, err := s.insert(ctx, old.User, acsUserID)
+	return m, err
+}
+
 func contended() *Error {
 	return Errorf(CodeUpstreamUnavailable, "Your identity is being changed by other calls. Try again.")
 }
@@ -82,23 +109,50 @@ func contended() *Error {
 // errStartOver: the mapping that won has gone again.
 var errStartOver = errors.New("the mapping changed meanwhile")
 
-// create makes an identity and records it, in place of old where given. created
-// is false where another call's mapping was found recorded instead.
-func (s *Service) create(ctx context.Context, user User, old *Mapping) (m Mapping, created bool, err error) {
-	acsUserID, err := s.issuer.CreateIdentity(ctx)
+// create makes an identity and records it. created is false where another call's
+// mapping was found recorded instead.
+func (s *Service) create(ctx context.Context, user User) (m Mapping, created bool, err error) {
+	acsUserID, err := s.newIdentity(ctx)
 	if err != nil {
-		if errors.Is(err, ErrOutcomeUnknown) {
-			s.log.LogAttrs(ctx, slog.LevelError, "an identity may have been created and is not recorded", slog.Any("error", err))
-		}
 		return Mapping{}, false, err
 	}
-	if old != nil {
-		err := s.store.Delete(ctx, *old)
-		if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrVersion) {
-			s.discard(ctx, user, acsUserID)
-			return Mapping{}, false, err
+	return s.insert(ctx, user, acsUserID)
+}
+
+// newIdentity has ACS make an identity, and makes another where the answer was
+// lost at once: the first, if there is one, holds no data and nobody was told of
+// it, and the caller would only ask again.
+func (s *Service) newIdentity(ctx context.Context) (acsUserID string, err error) {
+	began := s.now()
+	for try := range createTries {
+		if try > 0 && !pause(ctx, time.Duration(try)*createPause) {
+			break
+		}
+		acsUserID, err = s.issuer.CreateIdentity(ctx)
+		if !errors.Is(err, ErrOutcomeUnknown) {
+			return acsUserID, err
+		}
+		s.log.LogAttrs(ctx, slog.LevelError, "an identity may have been created and is not recorded",
+			slog.Int64("lostSinceStart", s.lost.Add(1)), slog.Any("error", err))
+		var e *Error
+		if !errors.As(err, &e) || e.Code != CodeUpstreamUnavailable || e.RetryAfter > 0 || s.now().Sub(began) > createWithin {
+			break
 		}
 	}
+	return "", err
+}
+
+// pause reports whether ctx lasted that long.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s *Service) insert(ctx context.Context, user User, acsUserID string) (m Mapping, created bool, err error) {
 	m, err = s.store.Create(ctx, Mapping{User: user, AcsUserID: acsUserID, CreatedAt: s.timestamp()})
 	if err == nil {
 		s.cache.put(m)
@@ -132,24 +186,26 @@ func (s *Service) settle(ctx context.Context, user User, acsUserID string, inser
 	return Mapping{}, false, insertErr
 }
 
-// discard deletes an identity that no mapping is to hold, or notes it for later.
-// Should the mapping turn out to have been kept after all, it points to an
-// identity that ACS does not know, and the next token call mends that.
+// discard deletes an identity that no mapping is to hold. It is noted first,
+// lest it be forgotten when ACS refuses or this process ends. Should the mapping
+// turn out to have been kept after all, it points to an identity that ACS does
+// not know, and the next token call mends that.
 func (s *Service) discard(ctx context.Context, user User, acsUserID string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	defer cancel()
-
-	err := s.issuer.DeleteIdentity(ctx, acsUserID)
-	if err == nil || errors.Is(err, ErrUnknownIdentity) {
-		return
-	}
-	noteErr := s.erasures.Record(ctx, Erasure{AcsUserID: acsUserID, User: user, Reason: ReasonOrphan, RecordedAt: s.timestamp()})
-	if noteErr != nil {
+	ctx = context.WithoutCancel(ctx)
+	note := Erasure{AcsUserID: acsUserID, User: user, Reason: ReasonOrphan, RecordedAt: s.timestamp()}
+	noteErr := within(ctx, settleTimeout, func(ctx context.Context) error { return s.erasures.Record(ctx, note) })
+	err := within(ctx, settleTimeout, func(ctx context.Context) error { return s.issuer.DeleteIdentity(ctx, acsUserID) })
+	switch {
+	case err == nil || errors.Is(err, ErrUnknownIdentity):
+		if noteErr == nil { // a note that stays costs Sweep one call
+			_ = within(ctx, settleTimeout, func(ctx context.Context) error { return s.erasures.Clear(ctx, note) })
+		}
+	case noteErr == nil:
+		s.log.LogAttrs(ctx, slog.LevelWarn, "an identity that no mapping holds is to be deleted later",
+			slog.String("acsUserId", acsUserID), slog.Any("error", err))
+	default:
 		// The log is the last place left to keep it.
 		s.log.LogAttrs(ctx, slog.LevelError, "an identity is neither mapped nor deleted nor noted: delete it by hand",
 			slog.String("acsUserId", acsUserID), slog.Any("error", errors.Join(err, noteErr)))
-		return
 	}
-	s.log.LogAttrs(ctx, slog.LevelWarn, "an identity that no mapping holds is to be deleted later",
-		slog.String("acsUserId", acsUserID), slog.Any("error", err))
 }

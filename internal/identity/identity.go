@@ -205,7 +205,8 @@ type TeamsExchange struct {
 // refuses this service or answers what it should not.
 type Issuer interface {
 	// CreateIdentity makes a new identity. An error that Is ErrOutcomeUnknown
-	// means that one may have been made all the same.
+	// means that one may have been made all the same; it has RetryAfter where
+	// another try should wait.
 	CreateIdentity(ctx context.Context) (acsUserID string, err error)
 	// IssueToken returns a new token, or ErrUnknownIdentity.
 	IssueToken(ctx context.Context, acsUserID string, req TokenRequest) (Token, error)

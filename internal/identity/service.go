@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -18,9 +19,9 @@ import (
 // late is still worth having.
 const flightTimeout = 20 * time.Second
 
-// settleTimeout bounds the clean-up after a store did not say whether it kept a
-// mapping.
-const settleTimeout = 5 * time.Second
+// settleTimeout bounds each step of the clean-up after a store did not keep a
+// mapping, or did not say so.
+const settleTimeout = 4 * time.Second
 
 // Service keeps one ACS identity for one user and issues tokens for it. Make one
 // with NewService; its methods may be called from many goroutines. Their errors
@@ -36,6 +37,7 @@ type Service struct {
 	reuse    *reuse
 	flights  singleflight.Group
 	working  sync.RWMutex // held for reading by the work of flights
+	lost     atomic.Int64 // identities that ACS may have made and did not name
 }
 
 // NewService returns a Service on the given parts. now is the clock.

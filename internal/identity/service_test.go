@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -333,6 +334,52 @@ func TestAnEndpointThatKnowsNothingCostsNoMapping(t *testing.T) {
 	kept, err := w.store.Get(t.Context(), user(1))
 	require.NoError(t, err)
 	assert.Equal(t, m.AcsUserID, kept.AcsUserID)
+}
+
+func TestACreateWhoseAnswerWasLostIsRepeatedAndTheLossIsShown(t *testing.T) {
+	unavailable := func(retryAfter time.Duration) error {
+		e := identity.Errorf(identity.CodeUpstreamUnavailable, "down")
+		e.RetryAfter = retryAfter
+		return e
+	}
+	for _, row := range []struct {
+		name  string
+		err   error
+		slow  time.Duration
+		times int // that it happens
+		made  int
+		ok    bool
+	}{
+		{"once", unavailable(0), 0, 1, 2, true},
+		{"four times", unavailable(0), 0, 4, 5, true},
+		{"always", unavailable(0), 0, 100, 5, false},
+		{"after a long time", unavailable(0), 6 * time.Second, 1, 1, false},
+		{"and ACS says when to come back", unavailable(time.Second), 0, 1, 1, false},
+		{"because the answer made no sense", identity.Errorf(identity.CodeUpstreamRejected, "?"), 0, 1, 1, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				failed := 0
+				w.issuer.loses = func() error {
+					if failed++; failed > row.times {
+						return nil
+					}
+					time.Sleep(row.slow)
+					return row.err
+				}
+				_, err := w.mapped(1)
+				assert.Equal(t, row.ok, err == nil, "%v", err)
+				assert.Equal(t, row.made, w.issuer.made)
+				lost := row.made
+				if row.ok {
+					lost--
+				}
+				assert.Equal(t, lost, strings.Count(w.log.String(), "may have been created and is not recorded"))
+				assert.Contains(t, w.log.String(), fmt.Sprintf("lostSinceStart=%d ", lost))
+			})
+		})
+	}
 }
 
 func TestACallerWhoLeavesDoesNotStopTheWork(t *testing.T) {

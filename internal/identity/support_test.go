@@ -77,6 +77,7 @@ type issuer struct {
 	made       int
 	identities map[string]bool
 	lost       []string             // made, and the answer never came
+	loses      func() error         // how the answer to a create is lost, or nil
 	gone       func(id string) bool // what is wrongly called unknown
 	hangs      bool                 // neither deletes nor revokes, and does not say so
 	stuck      func(id string) bool // to delete that one hangs
@@ -91,6 +92,9 @@ func (i *issuer) CreateIdentity(context.Context) (id string, err error) {
 		i.identities[id] = true
 		return nil
 	})
+	if err == nil && i.loses != nil {
+		err = i.loses()
+	}
 	if err != nil && id != "" {
 		i.lock.Lock()
 		defer i.lock.Unlock()
