@@ -172,12 +172,15 @@ func (s *Service) reuseOrIssue(ctx context.Context, m Mapping, req TokenRequest)
 		return token, nil
 	}
 	i := s.reuse.begin(m.AcsUserID, kind)
-	return share(ctx, s, "token "+i.name+" "+kind, func(ctx context.Context) (token Token, err error) {
-		defer func() { s.reuse.end(i, m.AcsUserID, kind, token, err) }()
-		if token, ok := s.reuse.get(m.AcsUserID, kind); ok {
-			return token, nil // issued since the caller looked
+	return share(ctx, s, "token "+i.name+" "+kind, func(ctx context.Context) (Token, error) {
+		var issued Token
+		var err error
+		defer func() { s.reuse.end(i, m.AcsUserID, kind, issued, err) }()
+		if token, ok := s.reuse.get(m.AcsUserID, kind); ok { // since the look above
+			return token, nil
 		}
-		return s.issue(ctx, m, req)
+		issued, err = s.issue(ctx, m, req)
+		return issued, err
 	})
 }
 
