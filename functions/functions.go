@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"acsauth/internal/identity"
+	"acsauth/internal/secret"
 )
 
 // requestTimeout is how long a request may take. The Functions host waits for
@@ -45,13 +46,16 @@ type Check struct {
 	Ready func(context.Context) error
 }
 
-// Options are the parts that the functions work with. All but Checks are
-// required.
+// Options are the parts that the functions work with. All but TeamsOnBehalfOf
+// and Checks are required.
 type Options struct {
 	Identities    *identity.Service
 	Authenticator Authenticator
 	TeamsTokens   TeamsTokens
-	Checks        []Check
+	// TeamsOnBehalfOf gets a Teams user's token for a caller who sent none. Nil:
+	// such a call is refused.
+	TeamsOnBehalfOf func(context.Context, identity.Caller) (secret.String, error)
+	Checks          []Check
 
 	TokenPolicy   identity.TokenPolicy
 	RequiredScope string // named in the challenge for callers who lack it

@@ -44,6 +44,7 @@ func kinds() map[identity.Code]kind {
 		identity.CodeTeamsTokenWrongClient:   badTeamsToken,
 		identity.CodeTeamsTokenWrongScope:    badTeamsToken,
 		identity.CodeTeamsTokenExpired:       badTeamsToken,
+		identity.CodeTeamsTokenNotAssigned:   badTeamsToken,
 		identity.CodeTeamsTokenRejected:      badTeamsToken,
 		identity.CodeInvalidToken:            {http.StatusUnauthorized, "A valid access token is needed"},
 		identity.CodeInsufficientScope:       {http.StatusForbidden, "The access token lacks a scope"},

@@ -17,8 +17,6 @@ import (
 	"acsauth/internal/localcloud/entraid"
 )
 
-const teamsCalls = entraid.TeamsURI + "/Teams.ManageCalls"
-
 func TestTheHeroSamplesAnswers(t *testing.T) {
 	h := start(t, nil)
 	u := newUser(t)

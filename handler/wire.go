@@ -131,9 +131,10 @@ func managedIdentity(clientID string, client *http.Client) (azcore.TokenCredenti
 
 func (s *service) functions(cfg config.Config, log *slog.Logger) functions.Options {
 	return functions.Options{
-		Identities:    s.identities,
-		Authenticator: s.verifier,
-		TeamsTokens:   entra.TeamsTokens{Clients: cfg.TeamsClientIDs, Now: time.Now},
+		Identities:      s.identities,
+		Authenticator:   s.verifier,
+		TeamsTokens:     entra.TeamsTokens{Resource: entra.TeamsResource(cfg.Entra.AuthorityHost), Clients: cfg.TeamsClientIDs, Now: time.Now},
+		TeamsOnBehalfOf: s.teamsOnBehalfOf(cfg),
 		Checks: []functions.Check{
 			{Name: "keys", Ready: s.verifier.Warm},
 			{Name: "store", Ready: s.identities.Ready},
@@ -147,6 +148,18 @@ func (s *service) functions(cfg config.Config, log *slog.Logger) functions.Optio
 		UserHash:  userHash(cfg.LogUserKey),
 		Log:       log,
 		Now:       time.Now,
+	}
+}
+
+// teamsOnBehalfOf asks for all the Teams permissions that this API's registration
+// has: which they are is the operator's affair.
+func (s *service) teamsOnBehalfOf(cfg config.Config) func(context.Context, identity.Caller) (secret.String, error) {
+	if !cfg.TeamsOnBehalfOf {
+		return nil
+	}
+	scopes := []string{entra.TeamsResource(cfg.Entra.AuthorityHost) + "/.default"}
+	return func(ctx context.Context, caller identity.Caller) (secret.String, error) {
+		return s.onBehalfOf.Token(ctx, caller, scopes)
 	}
 }
 

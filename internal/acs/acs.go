@@ -189,7 +189,7 @@ func (c *Client) create(ctx context.Context, body any) (identityAnswer, error) {
 func (c *Client) IssueToken(ctx context.Context, acsUserID string, req identity.TokenRequest) (identity.Token, error) {
 	var a tokenAnswer
 	op := operation{method: http.MethodPost, path: identityPath(acsUserID) + "/:issueAccessToken",
-		body: issueRequest{req.Scopes, minutes(req.ExpiresIn)}, onIdentity: true, quota: c.quotas.tokens, user: acsUserID}
+		body: issueRequest{req.Scopes, minutes(req.ExpiresIn)}, unknown: identity.ErrUnknownIdentity, quota: c.quotas.tokens, user: acsUserID}
 	if err := c.call(ctx, c.signed, op, &a); err != nil {
 		return identity.Token{}, err
 	}
@@ -199,13 +199,13 @@ func (c *Client) IssueToken(ctx context.Context, acsUserID string, req identity.
 // RevokeTokens ends all tokens of an identity; identity.ErrUnknownIdentity as
 // IssueToken. It can take ACS some minutes to make it known everywhere.
 func (c *Client) RevokeTokens(ctx context.Context, acsUserID string) error {
-	return c.call(ctx, c.signed, operation{method: http.MethodPost, path: identityPath(acsUserID) + "/:revokeAccessTokens", onIdentity: true}, nil)
+	return c.call(ctx, c.signed, operation{method: http.MethodPost, path: identityPath(acsUserID) + "/:revokeAccessTokens", unknown: identity.ErrUnknownIdentity}, nil)
 }
 
 // DeleteIdentity deletes an identity with its tokens and data;
 // identity.ErrUnknownIdentity where ACS says so with an error of its own.
 func (c *Client) DeleteIdentity(ctx context.Context, acsUserID string) error {
-	return c.call(ctx, c.signed, operation{method: http.MethodDelete, path: identityPath(acsUserID), onIdentity: true, erases: true}, nil)
+	return c.call(ctx, c.signed, operation{method: http.MethodDelete, path: identityPath(acsUserID), unknown: identity.ErrUnknownIdentity, erases: true}, nil)
 }
 
 // ExchangeTeamsToken trades a Teams user's Entra token for an ACS token. An
@@ -224,10 +224,10 @@ func (c *Client) ExchangeTeamsToken(ctx context.Context, x identity.TeamsExchang
 // TeamsExtension.ManageCalls for an ACS identity and token (Teams Phone
 // Extensibility, API version 2025-06-30 and later). The user's token is the
 // only authority. Errors as ExchangeTeamsToken.
-func (c *Client) ExchangeTeamsPhoneToken(ctx context.Context, userToken secret.String) (string, identity.Token, error) {
+func (c *Client) ExchangeTeamsPhoneToken(ctx context.Context, x identity.TeamsExchange) (string, identity.Token, error) {
 	var a identityAnswer
 	op := operation{method: http.MethodPost, path: "/access/teamsExtension/:exchangeAccessToken",
-		body: struct{}{}, bearer: userToken, exchanges: true, quota: c.quotas.exchanges}
+		body: struct{}{}, bearer: x.Token, exchanges: true, quota: c.quotas.exchanges, user: x.UserID}
 	if err := c.call(ctx, c.bare, op, &a); err != nil {
 		return "", identity.Token{}, err
 	}

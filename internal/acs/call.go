@@ -23,7 +23,7 @@ type operation struct {
 	method, path string
 	body         any
 	bearer       secret.String // the user's token, in place of this service's own authority
-	onIdentity   bool          // ACS's 404 is about the identity in the path
+	unknown      error         // what ACS's 404 says of what the path names; nil: nothing
 	erases       bool          // so only a 404 in ACS's own words counts as done
 	creates      bool          // not to be repeated once sent
 	exchanges    bool          // 400 and 401 may be about the user's token

@@ -44,25 +44,32 @@ func refusal(op operation, resp *http.Response, body []byte) error {
 	switch {
 	case resp.StatusCode >= 500, resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusRequestTimeout:
 		return unavailable(e, upstream.RetryAfter(resp.Header))
-	case op.onIdentity && e.Status == http.StatusNotFound && (e.Code != "" || len(body) == 0 && !op.erases):
+	case op.unknown != nil && e.Status == http.StatusNotFound && (e.Code != "" || len(body) == 0 && !op.erases):
 		// Any other 404 is a gateway's: it must not pass for an identity that has
 		// gone, least of all for one that was to be erased.
-		return fmt.Errorf("%w: %w", identity.ErrUnknownIdentity, e)
+		return fmt.Errorf("%w: %w", op.unknown, e)
 	case op.exchanges:
-		if err := teamsRefusal(e); err != nil {
+		if err := teamsRefusal(e, !op.bearer.Empty()); err != nil {
 			return err
 		}
 	}
 	return identity.Errorf(identity.CodeUpstreamRejected, "The communication service refused this service's request.").Because(e)
 }
 
-// teamsRefusal returns nil where the refusal is not about the user's token.
-// Codes and targets as the service answers them; it spells targets in two ways.
-func teamsRefusal(e *Error) error {
+// teamsRefusal returns nil where the refusal is not about the user's token. Where
+// that token is the only authority, byUser, every refusal of authority is.
+//
+// Codes and targets are those that the service is known to answer, which spells
+// targets in two ways. What it says to a user without an assignment is not known:
+// 403 is what HTTP has for it.
+func teamsRefusal(e *Error, byUser bool) error {
 	var t *identity.Error
 	target := strings.ToLower(e.Target)
 	switch {
-	case e.Status == http.StatusUnauthorized && e.Code == "InvalidAccessToken":
+	case e.Status == http.StatusForbidden && byUser:
+		t = identity.Errorf(identity.CodeTeamsTokenNotAssigned,
+			"The user has no access to Teams Phone through this service with this application. An administrator of the service grants it.")
+	case e.Status == http.StatusUnauthorized && (e.Code == "InvalidAccessToken" || byUser), e.Status == http.StatusBadRequest && target == "token":
 		t = identity.Errorf(identity.CodeTeamsTokenRejected,
 			"Microsoft refused the Teams user's token. It may have expired, lack consent, or belong to a user without a Teams licence.")
 	case e.Status == http.StatusBadRequest && target == "appid":

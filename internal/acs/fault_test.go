@@ -68,6 +68,10 @@ func TestFaults(t *testing.T) {
 		_, err := c.ExchangeTeamsToken(ctx, identity.TeamsExchange{Token: secret.New("teams-token-value")})
 		return err
 	}
+	phone := func(ctx context.Context, c *Client) error {
+		_, _, err := c.ExchangeTeamsPhoneToken(ctx, identity.TeamsExchange{Token: secret.New("teams-token-value")})
+		return err
+	}
 	resets := func(w http.ResponseWriter, _ *http.Request) { reset(w) }
 	const html = "<html>teams-token-value acs-token-value</html>"
 
@@ -117,6 +121,19 @@ func TestFaults(t *testing.T) {
 		{"a Teams token that ACS refuses", exchange, status(401, "", "", `{"error":{"code":"InvalidAccessToken","message":"Provided access token is not valid."}}`), nil, 1, identity.CodeTeamsTokenRejected, nil, nil, 0},
 		{"a Teams token of another app", exchange, status(400, "", "", `{"error":{"code":"ValidationError","message":"AAD application is not the expected one.","target":"appId"}}`), nil, 1, identity.CodeTeamsTokenWrongClient, nil, nil, 0},
 		{"a Teams token of another user", exchange, status(400, "", "", `{"error":{"code":"ValidationError","message":"Provided AAD token issued for unexpected user.","target":"userId"}}`), nil, 1, identity.CodeTeamsTokenWrongUser, nil, nil, 0},
+		{"a Teams token of another app, as the model binder spells it", exchange, status(400, "", "", `{"error":{"code":"ValidationError","message":"AppId: The AppId field is required.","target":"AppId"}}`), nil, 1, identity.CodeTeamsTokenWrongClient, nil, nil, 0},
+		{"a Teams token that is missing for ACS", exchange, status(400, "", "", `{"error":{"code":"ValidationError","message":"?","target":"Token"}}`), nil, 1, identity.CodeTeamsTokenRejected, nil, nil, 0},
+		{"an exchange that is malformed", exchange, status(400, "", "", `{"error":{"code":"ValidationError","message":"?"}}`), nil, 1, identity.CodeUpstreamRejected, nil, nil, 0},
+		{"an exchange forbidden to us", exchange, status(403, "", "", `{"error":{"code":"Forbidden","message":"?"}}`), nil, 1, identity.CodeUpstreamRejected, nil, nil, 0},
+		{"an exchange, and a gateway's 401", exchange, status(401, "", "", html), nil, 1, identity.CodeUpstreamRejected, nil, nil, 0},
+		{"an exchange that was reset goes again", exchange, resets, status(200, "", "", goodToken), 2, "", nil, nil, 0},
+		{"a Teams Phone token that ACS refuses", phone, status(401, "", "", `{"error":{"code":"InvalidAccessToken","message":"Provided access token is not valid."}}`), nil, 1, identity.CodeTeamsTokenRejected, nil, nil, 0},
+		{"a Teams Phone token that ACS denies", phone, status(401, "", "", `{"error":{"code":"Denied","message":"Denied by the resource provider."}}`), nil, 1, identity.CodeTeamsTokenRejected, nil, nil, 0},
+		{"a Teams Phone token of somebody who is not assigned", phone, status(403, "", "", `{"error":{"code":"Forbidden","message":"?"}}`), nil, 1, identity.CodeTeamsTokenNotAssigned, nil, nil, 0},
+		{"a Teams Phone exchange in a version without it", phone, status(404, "", "", `{"error":{"code":"NotFound","message":"?"}}`), nil, 1, identity.CodeUpstreamRejected, nil, identity.ErrUnknownIdentity, 0},
+		{"a Teams Phone exchange answered with garbage", phone, status(200, "", "", html), nil, 1, identity.CodeUpstreamRejected, nil, nil, 0},
+		{"a Teams Phone exchange without an identity", phone, status(200, "", "", `{"accessToken":`+goodToken+`}`), nil, 1, identity.CodeUpstreamRejected, nil, nil, 0},
+		{"a Teams Phone exchange without a token", phone, status(200, "", "", goodIdentity), nil, 1, identity.CodeUpstreamRejected, nil, nil, 0},
 		{"an exchange refused by the key is our trouble", exchange, status(401, "", "", `{"error":{"code":"Denied","message":"Denied by the resource provider."}}`), nil, 1, identity.CodeUpstreamRejected, nil, nil, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -215,7 +232,7 @@ func TestTeamsPhoneExchangeCarriesTheUsersTokenAlone(t *testing.T) {
 		got = r
 		status(200, "", "", `{"identity":{"id":"`+testID+`"},"accessToken":`+goodToken+`}`)(w, r)
 	})
-	id, token, err := c.ExchangeTeamsPhoneToken(t.Context(), secret.New("user-token"))
+	id, token, err := c.ExchangeTeamsPhoneToken(t.Context(), identity.TeamsExchange{Token: secret.New("user-token")})
 	require.NoError(t, err)
 	assert.Equal(t, testID, id)
 	assert.Equal(t, "acs-token-value", token.Value.Reveal())

@@ -28,6 +28,9 @@ type Config struct {
 	Credential     Credential
 	GraphURL       string   // Microsoft Graph, which is the Entra resource's name too
 	TeamsClientIDs []string // application ids
+	// TeamsOnBehalfOf: a Teams user's token that a caller does not send is got
+	// with Credential.
+	TeamsOnBehalfOf bool
 
 	ACS             ACS
 	TokenPolicy     identity.TokenPolicy
@@ -279,7 +282,14 @@ func (r *reader) credential(c *Config) {
 			given = append(given, name)
 		}
 	}
+	c.TeamsOnBehalfOf = r.boolean("TEAMS_ON_BEHALF_OF")
+	if c.TeamsOnBehalfOf {
+		c.TeamsClientIDs = append(c.TeamsClientIDs, c.ClientID) // whose token it then is
+	}
 	if len(given) == 0 {
+		if c.TeamsOnBehalfOf {
+			r.fault("TEAMS_ON_BEHALF_OF", "is true, which takes ENTRA_CLIENT_SECRET, ENTRA_CLIENT_CERTIFICATE_PATH or ENTRA_CLIENT_CREDENTIAL")
+		}
 		return
 	}
 	if len(given) > 1 {

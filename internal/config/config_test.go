@@ -71,6 +71,7 @@ func TestEachSettingIsRead(t *testing.T) {
 		"ACS_TOKEN_REUSE_SECONDS":      "5",
 		"ACS_ROLE_SCOPES":              "Guest = voip.join, chat.join.limited @ 90 ;Host.Main=voip,chat,voip;",
 		"TEAMS_CLIENT_IDS":             tenant,
+		"TEAMS_ON_BEHALF_OF":           "true",
 		"TABLES_CONNECTION_STRING":     "AccountName=contoso;AccountKey=" + key,
 		"TABLES_TABLE_NAME":            "mappings",
 		"CORS_ALLOWED_ORIGINS":         "https://app.example, http://localhost:3000",
@@ -98,7 +99,8 @@ func TestEachSettingIsRead(t *testing.T) {
 		ExpiresIn: time.Hour,
 	}, c.TokenPolicy)
 	assert.Equal(t, 5*time.Second, c.TokenReuse)
-	assert.Equal(t, []string{tenant}, c.TeamsClientIDs)
+	assert.Equal(t, []string{tenant, client}, c.TeamsClientIDs)
+	assert.True(t, c.TeamsOnBehalfOf)
 	assert.Equal(t, "https://contoso.table.core.windows.net", c.Tables.Connection.Endpoint)
 	assert.Equal(t, "mappings", c.Tables.Name)
 	assert.Equal(t, []string{"https://app.example", "http://localhost:3000"}, c.CORSOrigins)
@@ -170,6 +172,8 @@ func TestEachFaultIsNamed(t *testing.T) {
 		{map[string]string{"ACS_ROLE_SCOPES": "Guest=CHAT"}, "ACS_ROLE_SCOPES"},
 		{map[string]string{"ACS_ROLE_SCOPES": "Guest=chat@60@70"}, "ACS_ROLE_SCOPES"},
 		{map[string]string{"ACS_ROLE_SCOPES": "Guest=chat,Host=voip"}, "ACS_ROLE_SCOPES"},
+		{map[string]string{"TEAMS_ON_BEHALF_OF": "yes"}, "TEAMS_ON_BEHALF_OF"},
+		{map[string]string{"TEAMS_ON_BEHALF_OF": "true"}, "TEAMS_ON_BEHALF_OF"},
 		{map[string]string{"TEAMS_CLIENT_IDS": "teams"}, "TEAMS_CLIENT_IDS"},
 		{map[string]string{"IDENTITY_STORE": "memory"}, "IDENTITY_STORE"},
 		{map[string]string{"IDENTITY_STORE": "local", "WEBSITE_INSTANCE_ID": "1"}, "IDENTITY_STORE"},

@@ -33,6 +33,7 @@ func Settings() []Setting {
 		{"ACS_ROLE_SCOPES", "scopes by app role (claim `roles`), and the longest lifetime in minutes where it is not 1440: `Guest=chat.join.limited,voip.join@60; Host=chat,voip`", "ACS_TOKEN_SCOPES for everybody", false},
 		{"ACS_TOKEN_REUSE_SECONDS", "how long getToken may hand the same user the same token again, 0 to 3600; `0` for a new one each time", "`60`", false},
 		{"TEAMS_CLIENT_IDS", "applications that a Teams user's token may come from, beside the caller's, comma-separated", "the client id", false},
+		{"TEAMS_ON_BEHALF_OF", "`true`, experimental: exchangeToken gets the Teams user's token itself where the caller sends none; needs a credential of this API", "`false`", false},
 		{"IDENTITY_STORE", "where mappings are kept: `tables` or `local`", "`tables`", false},
 		{"TABLES_CONNECTION_STRING", "the storage account; `UseDevelopmentStorage=true` is Azurite", "AzureWebJobsStorage", true},
 		{"TABLES_ENDPOINT", "the table service, `https://<name>.table.core.windows.net`, with managed identity", "AzureWebJobsStorage", false},

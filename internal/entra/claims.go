@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -25,6 +26,11 @@ func (c claims) client() string {
 		return c.appid
 	}
 	return c.azp
+}
+
+// hasScope reports whether any of scopes is a word of claim scp.
+func (c claims) hasScope(scopes []string) bool {
+	return slices.ContainsFunc(strings.Split(c.scope, " "), func(s string) bool { return slices.Contains(scopes, s) })
 }
 
 // policy is the user flow that issued the token; older ones name it in acr.

@@ -39,6 +39,7 @@ const (
 	CodeTeamsTokenWrongClient   Code = "teams_token_wrong_client"
 	CodeTeamsTokenWrongScope    Code = "teams_token_wrong_scope"
 	CodeTeamsTokenExpired       Code = "teams_token_expired"
+	CodeTeamsTokenNotAssigned   Code = "teams_token_not_assigned"
 	CodeTeamsTokenRejected      Code = "teams_token_rejected"
 )
 

@@ -197,6 +197,7 @@ type TeamsExchange struct {
 	Token  secret.String // Entra access token of the Teams user
 	AppID  string        // application that the token was issued to
 	UserID string        // object id of the user
+	Phone  bool          // for Teams Phone Extensibility, where the token is all that ACS asks for
 }
 
 // Issuer makes ACS identities and their tokens. Beside the errors named at each
@@ -217,4 +218,7 @@ type Issuer interface {
 	// ExchangeTeamsToken returns an ACS token that lives as long as the Entra
 	// token. An *Error with a teams_token_ code when ACS refuses that token.
 	ExchangeTeamsToken(ctx context.Context, x TeamsExchange) (Token, error)
+	// ExchangeTeamsPhoneToken does so for Teams Phone Extensibility, where ACS
+	// has an identity for the user. Errors as ExchangeTeamsToken.
+	ExchangeTeamsPhoneToken(ctx context.Context, x TeamsExchange) (acsUserID string, token Token, err error)
 }

@@ -143,6 +143,10 @@ func (i *issuer) ExchangeTeamsToken(context.Context, identity.TeamsExchange) (id
 	return identity.Token{}, errors.New("not part of these tests")
 }
 
+func (i *issuer) ExchangeTeamsPhoneToken(context.Context, identity.TeamsExchange) (string, identity.Token, error) {
+	return "", identity.Token{}, errors.New("not part of these tests")
+}
+
 func (i *issuer) forget(id string) {
 	i.lock.Lock()
 	defer i.lock.Unlock()
