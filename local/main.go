@@ -38,6 +38,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	port := flags.Int("port", 7071, "port of the service; the demo takes a free one unless this is given")
 	entraPort := flags.Int("entra-port", 0, "port of the stand-in for Entra ID; 0 is a free one")
 	acsPort := flags.Int("acs-port", 0, "port of the stand-in for ACS; 0 is a free one")
+	graphPort := flags.Int("graph-port", 0, "port of the stand-in for Microsoft Graph; 0 is a free one")
 	o := options{}
 	flags.Func("knob", "a `fault`, such as acs:status=503,probability=0.2; may be given several times, see docs/local-cloud.md", func(line string) error {
 		_, err := knobs.Parse(line)
@@ -47,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	o.port, o.entraPort, o.acsPort = *port, *entraPort, *acsPort
+	o.port, o.entraPort, o.acsPort, o.graphPort = *port, *entraPort, *acsPort, *graphPort
 	ctx = endWithParent(ctx)
 	switch {
 	case flags.NArg() == 0:

@@ -22,8 +22,8 @@ import (
 )
 
 type options struct {
-	port, entraPort, acsPort int
-	knobs                    []string
+	port, entraPort, acsPort, graphPort int
+	knobs                               []string
 }
 
 // passedOn are the settings that the user may give. The others are the
@@ -74,7 +74,7 @@ func startStack(ctx context.Context, o options, log func(funchost.Record)) (s *s
 	if err != nil {
 		return s, err
 	}
-	if s.cloud, err = localcloud.Start(localcloud.Options{Dir: s.dir, EntraPort: o.entraPort, ACSPort: o.acsPort}); err != nil {
+	if s.cloud, err = localcloud.Start(localcloud.Options{Dir: s.dir, EntraPort: o.entraPort, ACSPort: o.acsPort, GraphPort: o.graphPort}); err != nil {
 		return s, err
 	}
 	s.host, err = funchost.Start(ctx, funchost.Config{Root: root, Executable: handler, Env: s.environ(), Log: log})

@@ -1,6 +1,6 @@
-// Package localcloud runs stand-ins for Microsoft Entra ID and Azure
-// Communication Services on this machine, so that the service can be tried and
-// tested without Azure. Start with Start.
+// Package localcloud runs stand-ins for Microsoft Entra ID, Azure Communication
+// Services and Microsoft Graph on this machine, so that the service can be tried
+// and tested without Azure. Start with Start.
 //
 // FOR DEVELOPMENT ONLY. It listens on loopback alone; all keys are made at
 // random at each start and all state is in memory; anyone who reaches it can
@@ -28,6 +28,7 @@ import (
 	"acsauth/internal/localcloud/acsidentity"
 	"acsauth/internal/localcloud/entraid"
 	"acsauth/internal/localcloud/knobs"
+	"acsauth/internal/localcloud/msgraph"
 	"acsauth/internal/secret"
 )
 
@@ -46,6 +47,7 @@ type Options struct {
 	Dir       string // for the CA's certificate; required
 	EntraPort int
 	ACSPort   int
+	GraphPort int
 	Log       *slog.Logger // nil discards
 }
 
@@ -53,11 +55,13 @@ type Options struct {
 type Cloud struct {
 	Entra *entraid.Server
 	ACS   *acsidentity.Server
+	Graph *msgraph.Server
 	// Knobs disturb them on demand and know their last requests.
 	Knobs *knobs.Board
 
 	EntraURL string // https://localhost:<port>
 	ACSURL   string
+	GraphURL string
 	// CACertFile is the certificate, in PEM, that clients have to trust.
 	CACertFile string
 
@@ -94,12 +98,17 @@ func Start(o Options) (*Cloud, error) {
 	if err != nil {
 		return nil, errors.Join(err, entra.Close())
 	}
-	c.EntraURL, c.ACSURL = entraURL, acsURL
-	if err := c.open(o.Log); err != nil {
+	graph, graphURL, err := listen("Microsoft Graph", o.GraphPort)
+	if err != nil {
 		return nil, errors.Join(err, entra.Close(), acs.Close())
+	}
+	c.EntraURL, c.ACSURL, c.GraphURL = entraURL, acsURL, graphURL
+	if err := c.open(o.Log); err != nil {
+		return nil, errors.Join(err, entra.Close(), acs.Close(), graph.Close())
 	}
 	c.serve(tls.NewListener(entra, tlsConfig), c.Knobs.Service(EntraService).Handler(c.Entra))
 	c.serve(tls.NewListener(acs, tlsConfig), c.Knobs.Service(ACSService).Handler(c.ACS))
+	c.serve(tls.NewListener(graph, tlsConfig), c.Knobs.Service(GraphService).Handler(c.Graph))
 	return c, nil
 }
 
@@ -112,11 +121,12 @@ func listen(name string, port int) (net.Listener, string, error) {
 }
 
 func (c *Cloud) open(log *slog.Logger) (err error) {
-	entra, acs := c.Knobs.Add(entraService()), c.Knobs.Add(acsService())
+	entra, acs, graph := c.Knobs.Add(entraService()), c.Knobs.Add(acsService()), c.Knobs.Add(graphService())
 	c.Entra, err = entraid.New(entraid.Config{
-		BaseURL: c.EntraURL,
-		Log:     log,
-		Now:     entra.Now,
+		BaseURL:  c.EntraURL,
+		GraphURI: c.GraphURL,
+		Log:      log,
+		Now:      entra.Now,
 		Clients: []entraid.Client{
 			{ID: APIClientID, Name: "acsauth API", Secret: c.apiSecret, RedirectURIs: []string{RedirectURI},
 				Scopes: []string{"access_as_user"}, KnownClients: []string{SPAClientID}},
@@ -140,7 +150,18 @@ func (c *Cloud) open(log *slog.Logger) (err error) {
 		return err
 	}
 	c.connection = c.ACS.ConnectionString(c.ACSURL)
+	c.Graph = msgraph.New(msgraph.Config{BaseURL: c.GraphURL, Verify: c.verifyGraphToken, User: c.graphUser, Now: graph.Now, Log: log})
 	return nil
+}
+
+func (c *Cloud) verifyGraphToken(raw string) (msgraph.Claims, error) {
+	claims, err := c.Entra.Verify(raw, entraid.GraphAppID)
+	return msgraph.Claims{TenantID: claims.TenantID, ObjectID: claims.ObjectID, ClientID: claims.ClientID, Scopes: claims.Scopes}, err
+}
+
+func (c *Cloud) graphUser(tenantID, objectID string) (msgraph.User, bool) {
+	u, ok := c.Entra.User(tenantID, objectID)
+	return msgraph.User{DisplayName: u.Name, UPN: u.UPN, Guest: u.HomeTenantID != "" && u.HomeTenantID != u.TenantID}, ok
 }
 
 // checkTeamsToken is what ACS does with a Teams user's token: Entra ID's
@@ -185,6 +206,7 @@ func (c *Cloud) Settings() []string {
 		"ENTRA_CLIENT_SECRET=" + c.apiSecret.Reveal(),
 		"ENTRA_AUTHORITY_HOST=" + c.EntraURL,
 		"ACS_CONNECTION_STRING=" + c.connection.Reveal(),
+		"GRAPH_ENDPOINT=" + c.GraphURL,
 		"SSL_CERT_FILE=" + c.CACertFile,
 	}
 }

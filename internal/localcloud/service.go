@@ -3,11 +3,13 @@ package localcloud
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"acsauth/internal/localcloud/acsidentity"
 	"acsauth/internal/localcloud/entraid"
 	"acsauth/internal/localcloud/funchost"
 	"acsauth/internal/localcloud/knobs"
+	"acsauth/internal/localcloud/msgraph"
 	"acsauth/internal/localcloud/wire"
 )
 
@@ -15,6 +17,7 @@ import (
 const (
 	EntraService = "entra"
 	ACSService   = "acs"
+	GraphService = "graph"
 	// HTTPServiceName is that of the service under development itself.
 	HTTPServiceName = "service"
 )
@@ -64,4 +67,15 @@ func HTTPService(functions []funchost.Function, functionOf func(*http.Request) s
 		}
 	}
 	return s
+}
+
+func graphService() *knobs.Service {
+	return &knobs.Service{
+		Name: GraphService, Operations: msgraph.OperationNames(), Operation: msgraph.Operation,
+		Refuse: func(w http.ResponseWriter, _ *http.Request, status int, text string) {
+			id := wire.NewGUID()
+			code := strings.ReplaceAll(http.StatusText(status), " ", "")
+			msgraph.WriteError(w, status, code, text, id, id, time.Now())
+		},
+	}
 }

@@ -36,6 +36,9 @@ type Config struct {
 	Tenants []string // tenant ids, the first being the home tenant; none means SampleTenantID
 	Clients []Client // app registrations, known in all tenants
 	Users   []User   // none means SampleUsers
+	// GraphURI is another name of the resource Microsoft Graph, as each national
+	// cloud has its own.
+	GraphURI string
 	// CheckAssertion judges a client_assertion, so that a client can sign in
 	// with a federated credential. Nil refuses every assertion.
 	CheckAssertion func(clientID, assertion string) error
@@ -82,6 +85,7 @@ type Server struct {
 	host           string // of baseURL, with its port
 	tenants        []string
 	clients        []Client
+	graphURI       string
 	checkAssertion func(clientID, assertion string) error
 	now            func() time.Time
 	log            *slog.Logger
@@ -106,6 +110,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		baseURL:        cfg.BaseURL,
 		host:           base.Host,
+		graphURI:       cfg.GraphURI,
 		checkAssertion: cfg.CheckAssertion,
 		now:            cfg.Now,
 		log:            cfg.Log,

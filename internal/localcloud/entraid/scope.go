@@ -42,13 +42,17 @@ type resource struct {
 	scopes    []string
 }
 
-func builtinResources() []resource {
+func (s *Server) builtinResources() []resource {
+	graphURIs := []string{GraphURI, GraphAppID}
+	if s.graphURI != "" {
+		graphURIs = append(graphURIs, s.graphURI)
+	}
 	return []resource{
 		// Assumed: version 2.0, with the app id as audience.
 		{appID: TeamsAppID, microsoft: true, uris: []string{TeamsURI, TeamsAppID}, version: 2,
 			scopes: []string{"Teams.ManageCalls", "Teams.ManageChats", "TeamsExtension.ManageCalls"}},
 		// Graph's tokens are of version 1.0, and nobody but Graph may read them.
-		{appID: GraphAppID, microsoft: true, uris: []string{GraphURI, GraphAppID}, version: 1, useGUID: true,
+		{appID: GraphAppID, microsoft: true, uris: graphURIs, version: 1, useGUID: true,
 			scopes: []string{"User.Read", "User.ReadWrite", "openid", "profile", "email"}},
 		{appID: TeamsAppID, microsoft: true, uris: []string{strings.TrimSuffix(ACSAudience, "/")}, version: 1},
 	}
@@ -56,7 +60,7 @@ func builtinResources() []resource {
 
 func (s *Server) resource(uri string) (resource, bool) {
 	uri = strings.TrimSuffix(uri, "/")
-	all := builtinResources()
+	all := s.builtinResources()
 	for _, c := range s.clients {
 		if len(c.Scopes) == 0 {
 			continue

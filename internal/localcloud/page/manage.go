@@ -39,6 +39,7 @@ func (p *Page) getCloud(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]any{
 		"kind": Kind, "processId": os.Getpid(), "page": p.URL, "service": p.Service,
 		"acs":   p.Cloud.ACSURL,
+		"graph": p.Cloud.GraphURL,
 		"entra": p.Cloud.EntraURL, "authority": p.Cloud.EntraURL + "/" + entraid.SampleTenantID, "tenantId": entraid.SampleTenantID,
 		"clientId": localcloud.SPAClientID, "apiClientId": localcloud.APIClientID, "scope": localcloud.APIScope,
 		"caCertificateFile": p.Cloud.CACertFile,

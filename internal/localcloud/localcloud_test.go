@@ -1,0 +1,55 @@
+package localcloud
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"acsauth/internal/localcloud/entraid"
+)
+
+// The real services know each other; so do these.
+func TestATokenGotOnBehalfOfAUserIsGoodForGraph(t *testing.T) {
+	c, err := Start(Options{Dir: t.TempDir()})
+	require.NoError(t, err)
+	defer c.Close()
+	alice := entraid.SampleUsers()[0]
+	assertion, err := c.Entra.AccessToken(alice, SPAClientID, APIScope)
+	require.NoError(t, err)
+
+	for _, scope := range []string{c.GraphURL + "/User.ReadWrite", entraid.GraphURI + "/User.ReadWrite"} {
+		resp, err := c.Client().PostForm(c.EntraURL+"/"+entraid.SampleTenantID+"/oauth2/v2.0/token", url.Values{
+			"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "requested_token_use": {"on_behalf_of"},
+			"client_id": {APIClientID}, "client_secret": {c.apiSecret.Reveal()}, "assertion": {assertion}, "scope": {scope},
+		})
+		require.NoError(t, err)
+		var got struct {
+			AccessToken string `json:"access_token"`
+			Scope       string
+		}
+		require.NoError(t, json.NewDecoder(resp.Body).Decode(&got))
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+		assert.Equal(t, scope, got.Scope)
+
+		for token, status := range map[string]int{got.AccessToken: http.StatusOK, assertion: http.StatusUnauthorized} {
+			req, err := http.NewRequest(http.MethodGet, c.GraphURL+"/v1.0/me", strings.NewReader(""))
+			require.NoError(t, err)
+			req.Header.Set("Authorization", "Bearer "+token)
+			resp, err := c.Client().Do(req)
+			require.NoError(t, err)
+			var me struct{ ID string }
+			require.NoError(t, json.NewDecoder(resp.Body).Decode(&me))
+			require.NoError(t, resp.Body.Close())
+			assert.Equal(t, status, resp.StatusCode)
+			assert.Equal(t, status == http.StatusOK, me.ID == alice.ObjectID)
+		}
+	}
+	_, err = c.Knobs.Turn("graph/createExtension:status=503")
+	assert.NoError(t, err)
+}
