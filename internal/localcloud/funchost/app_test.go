@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestStartNamesEachFaultOfTheApp(t *testing.T) {
+func TestPoint01StartNamesEachFaultOfTheApp(t *testing.T) {
 	for name, row := range map[string]struct {
 		app  setup
 		want string
@@ -52,7 +52,7 @@ func TestStartNamesEachFaultOfTheApp(t *testing.T) {
 	}
 }
 
-func TestStartReportsAllFaultsTogether(t *testing.T) {
+func TestPoint01StartReportsAllFaultsTogether(t *testing.T) {
 	_, err := Start(t.Context(), setup{
 		host:      object{"version": "1.0"},
 		custom:    object{"description": nil},
@@ -63,7 +63,7 @@ func TestStartReportsAllFaultsTogether(t *testing.T) {
 	}
 }
 
-func TestOneRouteMayBelongToTwoFunctionsWithOtherMethods(t *testing.T) {
+func TestPoint10OneRouteMayBelongToTwoFunctionsWithOtherMethods(t *testing.T) {
 	a, err := readApp(setup{functions: map[string]object{
 		"a": httpFunction(object{"route": "x", "methods": []string{"get"}}),
 		"b": httpFunction(object{"route": "x", "methods": []string{"post"}}),
@@ -74,7 +74,7 @@ func TestOneRouteMayBelongToTwoFunctionsWithOtherMethods(t *testing.T) {
 	assert.Equal(t, []string{"a", "b"}, []string{get.name, post.name})
 }
 
-func TestTimeSpansAreReadAsDotNETDoes(t *testing.T) {
+func TestPoint01TimeSpansAreReadAsDotNETDoes(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"00:10:00":     10 * time.Minute,
 		"01:02":        time.Hour + 2*time.Minute,
@@ -93,7 +93,7 @@ func TestTimeSpansAreReadAsDotNETDoes(t *testing.T) {
 	}
 }
 
-func TestTheCommandIsResolvedAsTheHostDoes(t *testing.T) {
+func TestPoint02TheCommandIsResolvedAsTheHostDoes(t *testing.T) {
 	root := t.TempDir()
 	for _, file := range []string{"handler", "sub/other"} {
 		path := filepath.Join(root, file)
@@ -134,7 +134,7 @@ func TestTheCommandIsResolvedAsTheHostDoes(t *testing.T) {
 	}
 }
 
-func TestAPortInHostJSONIsKeptAndMustBeFree(t *testing.T) {
+func TestPoint03APortInHostJSONIsKeptAndMustBeFree(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	port := l.Addr().(*net.TCPAddr).Port

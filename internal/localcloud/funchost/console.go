@@ -19,6 +19,10 @@ const (
 
 const recordsKept = 10_000
 
+// maxLine is where a line is cut that does not end. The real host knows no such
+// limit; here it keeps a handler gone wild from taking all memory.
+const maxLine = 64 << 10
+
 // Record is one line of the host's log. Records of a function, such as a failed
 // invocation, have the category "Function.<name>".
 type Record struct {
@@ -76,6 +80,9 @@ func (l *lines) Write(b []byte) (int, error) {
 	for {
 		i := bytes.IndexByte(l.partial, '\n')
 		if i < 0 {
+			if len(l.partial) >= maxLine {
+				l.flush()
+			}
 			return len(b), nil
 		}
 		l.line(string(l.partial[:i]))

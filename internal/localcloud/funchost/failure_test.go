@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestACrashInARequestIs500(t *testing.T) {
+func TestPoint24ACrashInARequestIs500(t *testing.T) {
 	for name, app := range map[string]setup{"forwarding": forwarding(), "proxying": proxying()} {
 		t.Run(name, func(t *testing.T) {
 			r := app.start(t)
@@ -26,7 +26,7 @@ func TestACrashInARequestIs500(t *testing.T) {
 	}
 }
 
-func TestACrashInAnAnswerBreaksOffAProxiedOneAlone(t *testing.T) {
+func TestPoint24ACrashInAnAnswerBreaksOffAProxiedOneAlone(t *testing.T) {
 	r := proxying().start(t)
 	res, err := r.client.Do(r.request(t, http.MethodGet, "/api/do/half", ""))
 	require.NoError(t, err)
@@ -40,7 +40,7 @@ func TestACrashInAnAnswerBreaksOffAProxiedOneAlone(t *testing.T) {
 	assertEmpty(t, http.StatusInternalServerError, r.send(t, http.MethodGet, "/api/do/half", ""))
 }
 
-func TestAFunctionThatTakesTooLongCostsTheProcess(t *testing.T) {
+func TestPoint25AFunctionThatTakesTooLongCostsTheProcess(t *testing.T) {
 	for name, app := range map[string]setup{"forwarding": forwarding(), "proxying": proxying()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -57,13 +57,13 @@ func TestAFunctionThatTakesTooLongCostsTheProcess(t *testing.T) {
 	}
 }
 
-func TestAFunctionMayBeAllowedToTakeForEver(t *testing.T) {
+func TestPoint25AFunctionMayBeAllowedToTakeForEver(t *testing.T) {
 	a, err := readApp(setup{host: object{"functionTimeout": "-1"}}.write(t).Root, nil)
 	require.NoError(t, err)
 	assert.Zero(t, a.functionTimeout)
 }
 
-func TestTheFrontEndGivesUpWith502(t *testing.T) {
+func TestPoint26TheFrontEndGivesUpWith502(t *testing.T) {
 	for name, row := range map[string]struct {
 		app  setup
 		then string
@@ -96,7 +96,7 @@ func TestTheFrontEndGivesUpWith502(t *testing.T) {
 	assert.ErrorIs(t, err, io.ErrUnexpectedEOF, "a broken answer is passed on as such")
 }
 
-func TestAResponseIsTakenAwayOnlyBeforeItBegins(t *testing.T) {
+func TestPoint26AResponseIsTakenAwayOnlyBeforeItBegins(t *testing.T) {
 	real := httptest.NewRecorder()
 	w := newCutoffWriter(real)
 	_, err := io.WriteString(w, "begun")
@@ -119,7 +119,7 @@ func TestAResponseIsTakenAwayOnlyBeforeItBegins(t *testing.T) {
 	assert.Equal(t, http.StatusOK, real.Code, "nothing written")
 }
 
-func TestPingsDisturbNothing(t *testing.T) {
+func TestPoint27PingsDisturbNothing(t *testing.T) {
 	for name, app := range map[string]setup{"forwarding": forwarding(), "proxying": proxying()} {
 		t.Run(name, func(t *testing.T) {
 			app.config = func(c *Config) { c.ProbeEvery = time.Millisecond }
@@ -131,7 +131,7 @@ func TestPingsDisturbNothing(t *testing.T) {
 	}
 }
 
-func TestAHostileClientCanBePlayed(t *testing.T) {
+func TestPoint28AHostileClientCanBePlayed(t *testing.T) {
 	for name, app := range map[string]setup{"forwarding": forwarding(), "proxying": proxying()} {
 		t.Run(name, func(t *testing.T) {
 			app.config = func(c *Config) { c.Hostile = true }

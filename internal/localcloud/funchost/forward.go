@@ -17,6 +17,9 @@ const (
 	headerHostVersion  = "X-Azure-Functions-Hostversion"
 )
 
+// maxBuffered is as much as .NET's client keeps of an answer.
+const maxBuffered = 1<<31 - 1
+
 // contentHeaders belong to a body in .NET's eyes. The host tries to set them on
 // a request, where they can't be set, and so they are lost without a word.
 // Content-Type and Content-Length come back with a body.
@@ -41,9 +44,15 @@ func (inv *invocation) forward(ctx context.Context, w http.ResponseWriter) error
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return errors.New("the handler switched protocols, which forwarding can't")
 	}
-	body, err := io.ReadAll(res.Body)
+	if err := checkStatus(res); err != nil {
+		return err
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxBuffered+1))
 	if err != nil {
 		return fmt.Errorf("read from handler: %w", err)
+	}
+	if len(body) > maxBuffered {
+		return fmt.Errorf("the handler answered with more than %d bytes, which can't be buffered", maxBuffered)
 	}
 	for name, values := range res.Header {
 		for _, v := range values {
@@ -52,6 +61,14 @@ func (inv *invocation) forward(ctx context.Context, w http.ResponseWriter) error
 	}
 	w.WriteHeader(res.StatusCode)
 	_, _ = w.Write(body) // the client may be gone: the invocation counts as done
+	return nil
+}
+
+// checkStatus refuses what .NET takes for no status.
+func checkStatus(res *http.Response) error {
+	if res.StatusCode < http.StatusContinue {
+		return fmt.Errorf("the handler answered with the status %q", res.Status)
+	}
 	return nil
 }
 

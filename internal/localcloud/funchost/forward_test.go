@@ -15,7 +15,7 @@ const (
 	traceparent = `^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$`
 )
 
-func TestForwardingKeepsTheClientsPathAndRebuildsItsQuery(t *testing.T) {
+func TestPoint15ForwardingKeepsTheClientsPathAndRebuildsItsQuery(t *testing.T) {
 	r := forwarding().start(t)
 	for sent, want := range map[string]string{
 		"/api/do/echo":                   "/api/do/echo",
@@ -38,7 +38,7 @@ func TestForwardingKeepsTheClientsPathAndRebuildsItsQuery(t *testing.T) {
 	}
 }
 
-func TestForwardingCopiesHeadersButThoseOfContent(t *testing.T) {
+func TestPoint16ForwardingCopiesHeadersButThoseOfContent(t *testing.T) {
 	r := forwarding().start(t)
 	req := r.request(t, http.MethodPost, "/api/do/echo", "{}")
 	req.Host = "public.example"
@@ -73,7 +73,7 @@ func TestForwardingCopiesHeadersButThoseOfContent(t *testing.T) {
 	assert.NotContains(t, r.echo(t, bare).Header, "Content-Type", "no body, no type")
 }
 
-func TestForwardingAppendsWhatTheHostSaysOfItself(t *testing.T) {
+func TestPoint17ForwardingAppendsWhatTheHostSaysOfItself(t *testing.T) {
 	r := forwarding().start(t)
 	req := r.request(t, http.MethodGet, "/api/do/echo", "")
 	req.Header.Set(headerInvocationID, "of the client")
@@ -94,7 +94,7 @@ func TestForwardingAppendsWhatTheHostSaysOfItself(t *testing.T) {
 	assert.NotEqual(t, ids[1], again[headerInvocationID][1], "each invocation has its own")
 }
 
-func TestATraceparentIsAddedOnlyWhenThereIsNone(t *testing.T) {
+func TestPoint18ATraceparentIsAddedOnlyWhenThereIsNone(t *testing.T) {
 	r := forwarding().start(t)
 	req := r.request(t, http.MethodGet, "/api/do/echo", "")
 	assert.Regexp(t, traceparent, r.echo(t, req).Header.Get("Traceparent"))
@@ -107,7 +107,7 @@ func TestATraceparentIsAddedOnlyWhenThereIsNone(t *testing.T) {
 	assert.NotContains(t, r.echo(t, r.request(t, http.MethodGet, "/api/do/echo", "")).Header, "Traceparent")
 }
 
-func TestForwardingAChunkedRequestFails(t *testing.T) {
+func TestPoint19ForwardingAChunkedRequestFails(t *testing.T) {
 	r := forwarding().start(t)
 	req := r.request(t, http.MethodPost, "/api/do/print?out=was+called%0A", "body")
 	req.ContentLength = -1
@@ -118,7 +118,7 @@ func TestForwardingAChunkedRequestFails(t *testing.T) {
 	}
 }
 
-func TestForwardingCopiesTheAnswerAsItIs(t *testing.T) {
+func TestPoint20ForwardingCopiesTheAnswerAsItIs(t *testing.T) {
 	r := forwarding().start(t)
 	redirect := r.send(t, http.MethodGet, "/api/do/redirect", "")
 	assert.Equal(t, http.StatusFound, redirect.status)
@@ -136,7 +136,7 @@ func TestForwardingCopiesTheAnswerAsItIs(t *testing.T) {
 	assertEmpty(t, http.StatusTeapot, r.send(t, http.MethodHead, "/api/do/headers", ""))
 }
 
-func TestForwardingDoesNotTellTheHandlerThatTheClientLeft(t *testing.T) {
+func TestPoint20ForwardingDoesNotTellTheHandlerThatTheClientLeft(t *testing.T) {
 	r := forwarding().start(t)
 	gate := filepath.Join(t.TempDir(), "gate")
 	ctx, leave := context.WithCancel(t.Context())

@@ -18,8 +18,8 @@
 // github.com/Azure/azure-functions-host at 4.1037 and what is newer of its HTTP
 // worker, this package follows it; where it cannot, the comments say so.
 //
-// What it leaves out: every binding but httpTrigger, http and timerTrigger,
-// timers that fire by themselves, key management, the /admin endpoints, route
+// What it leaves out: every binding but httpTrigger, http and timerTrigger, the
+// memory of timers (a run missed while the app was down), key management, the /admin endpoints, route
 // constraints, customHandler.http.routes, configuration profiles, the retry
 // policy of functions, scaling and throttling.
 package funchost
@@ -40,6 +40,9 @@ import (
 	"sync"
 	"time"
 )
+
+// maxResponseHeader is what .NET's client takes.
+const maxResponseHeader = 64 << 10
 
 // DefaultHostVersion is the version that the host gives as its own.
 const DefaultHostVersion = "4.1037.0.0"
@@ -110,9 +113,9 @@ type Host struct {
 	super     *supervisor
 	transport *http.Transport
 
-	ctx     context.Context // ends with Stop, or when the host gives up
-	cancel  context.CancelFunc
-	probing sync.WaitGroup
+	ctx        context.Context // ends with Stop, or when the host gives up
+	cancel     context.CancelFunc
+	background sync.WaitGroup // probes and timers
 }
 
 // Start runs the app of config and returns when its handler answers HTTP. The
@@ -164,8 +167,9 @@ func Start(ctx context.Context, config Config) (*Host, error) {
 		port:    port,
 		console: &console{log: config.Log},
 		transport: &http.Transport{
-			DisableCompression:  true,
-			MaxIdleConnsPerHost: 100,
+			DisableCompression:     true,
+			MaxIdleConnsPerHost:    100,
+			MaxResponseHeaderBytes: maxResponseHeader,
 		},
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -197,7 +201,12 @@ func Start(ctx context.Context, config Config) (*Host, error) {
 		return nil, errors.Join(err, h.Err())
 	}
 	if config.ProbeEvery > 0 {
-		h.probing.Go(h.probe)
+		h.background.Go(h.probe)
+	}
+	for _, f := range app.functions {
+		if f.isTimer() && !f.disabled {
+			h.background.Go(func() { h.keepTime(f) })
+		}
 	}
 	return h, nil
 }
@@ -208,7 +217,7 @@ func Start(ctx context.Context, config Config) (*Host, error) {
 func (h *Host) Stop() {
 	h.cancel()
 	<-h.super.done
-	h.probing.Wait()
+	h.background.Wait()
 	h.transport.CloseIdleConnections()
 }
 

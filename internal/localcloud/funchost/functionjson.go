@@ -63,9 +63,13 @@ type function struct {
 	route     template
 	methods   []string // in capitals; empty: all
 	authLevel string
+
+	schedule schedule // of a timer
 }
 
 func (f *function) isHTTP() bool { return strings.EqualFold(f.trigger.Type, "httpTrigger") }
+
+func (f *function) isTimer() bool { return strings.EqualFold(f.trigger.Type, "timerTrigger") }
 
 func (f *function) allows(method string) bool {
 	return len(f.methods) == 0 || slices.Contains(f.methods, strings.ToUpper(method))
@@ -79,7 +83,9 @@ type binding struct {
 	AuthLevel string
 	Methods   []string
 	Route     string
-	Schedule  string
+
+	Schedule     string
+	RunOnStartup bool
 }
 
 func (b binding) isOutput() bool { return strings.EqualFold(b.Direction, "out") }
@@ -159,11 +165,23 @@ func readFunction(path, prefix string, settings map[string]string) (*function, e
 	if f.trigger.Type == "" {
 		return nil, fmt.Errorf("%s: expected one trigger binding, got none", path)
 	}
+	if f.isTimer() {
+		return f, f.readTimer(path, settings)
+	}
 	if !f.isHTTP() {
 		return f, nil
 	}
 	f.direct = inputs == 1 && outputs == 1 && f.output != ""
 	return f, f.readTrigger(path, prefix)
+}
+
+// readTimer takes what a timerTrigger says. The schedule may be the name of an
+// app setting between percent signs.
+func (f *function) readTimer(path string, settings map[string]string) (err error) {
+	if f.schedule, err = parseSchedule(expand(f.trigger.Schedule, settings)); err != nil {
+		return fmt.Errorf("%s: schedule: %w", path, err)
+	}
+	return nil
 }
 
 // readTrigger takes what an httpTrigger says about requests.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path"
 	"strconv"
@@ -44,6 +45,8 @@ func handlerMain() {
 		exit(arg)
 	case "wait": // for a file
 		await(arg)
+	case "elsewhere": // on a port of its own choice
+		addr = "127.0.0.1:0"
 	case "garbage", "reset", "hold":
 		l, err := net.Listen("tcp", addr)
 		check(err)
@@ -152,6 +155,9 @@ func handle(w http.ResponseWriter, r *http.Request) {
 			_ = control.Flush()
 		}
 		w.Header().Set("X-End", "yes")
+	case "raw":
+		answerRaw(w, query)
+		return
 	case "redirect":
 		http.Redirect(w, r, "/elsewhere", http.StatusFound)
 	case "headers":
@@ -162,8 +168,10 @@ func handle(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
 		_, _ = io.WriteString(w, "as it is")
 	case "print":
-		_, _ = io.WriteString(os.Stdout, query.Get("out"))
-		_, _ = io.WriteString(os.Stderr, query.Get("err"))
+		for range max(1, number(query.Get("repeat"))) {
+			_, _ = io.WriteString(os.Stdout, query.Get("out"))
+			_, _ = io.WriteString(os.Stderr, query.Get("err"))
+		}
 	case "custom", "odd", "sweep": // called with a payload
 		answerPayload(w, r)
 		return
@@ -172,6 +180,37 @@ func handle(w http.ResponseWriter, r *http.Request) {
 	if path.Base(strings.ToLower(r.URL.Path)) == "echo" || query.Has("once") {
 		writeEcho(w, r)
 	}
+}
+
+// answerRaw writes bytes to the connection and then does as told: close, the
+// default, close it for writing alone, reset it, or hold it.
+func answerRaw(w http.ResponseWriter, query url.Values) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	check(err)
+	defer conn.Close()
+	for range max(1, number(query.Get("repeat"))) {
+		if _, err := io.WriteString(conn, query.Get("bytes")); err != nil {
+			fmt.Println("cut off")
+			return
+		}
+	}
+	_, _ = io.WriteString(conn, query.Get("end"))
+	tcp := conn.(*net.TCPConn)
+	switch query.Get("then") {
+	case "half-close":
+		_ = tcp.CloseWrite()
+		_, _ = io.Copy(io.Discard, conn)
+	case "reset":
+		_ = tcp.SetLinger(0)
+	case "hold":
+		_, _ = io.Copy(io.Discard, conn)
+		fmt.Println("let go")
+	}
+}
+
+func number(text string) int {
+	n, _ := strconv.Atoi(text)
+	return n
 }
 
 func writeEcho(w http.ResponseWriter, r *http.Request) {

@@ -63,7 +63,7 @@ func (h *Host) Trigger(ctx context.Context, functionName string) error {
 
 func (a *app) timer(name string) *function {
 	for _, f := range a.functions {
-		if strings.EqualFold(f.name, name) && strings.EqualFold(f.trigger.Type, "timerTrigger") && !f.disabled {
+		if strings.EqualFold(f.name, name) && f.isTimer() && !f.disabled {
 			return f
 		}
 	}

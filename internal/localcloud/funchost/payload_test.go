@@ -23,7 +23,7 @@ func payloads() setup {
 	return app
 }
 
-func TestAFunctionWithMoreBindingsGetsAPayload(t *testing.T) {
+func TestPoint23AFunctionWithMoreBindingsGetsAPayload(t *testing.T) {
 	r := payloads().start(t)
 	req := r.request(t, http.MethodPost, "/api/CUSTOM/7?x=1&x=2&code=key", "text")
 	req.Header.Set("Content-Type", "text/plain")
@@ -66,7 +66,7 @@ func TestAFunctionWithMoreBindingsGetsAPayload(t *testing.T) {
 	assert.NotContains(t, r.echo(t, r.request(t, http.MethodGet, "/api/custom/7", "")).Body, `"Body"`)
 }
 
-func TestTheHTTPOutputIsTheResponse(t *testing.T) {
+func TestPoint23TheHTTPOutputIsTheResponse(t *testing.T) {
 	r := payloads().start(t)
 	for name, row := range map[string]struct {
 		reply, kind, status string
@@ -101,7 +101,7 @@ func TestTheHTTPOutputIsTheResponse(t *testing.T) {
 	assertEmpty(t, http.StatusOK, r.send(t, http.MethodGet, "/api/odd", "")) // it has no http output
 }
 
-func TestATimerIsTriggeredByHand(t *testing.T) {
+func TestPoint23ATimerIsTriggeredByHand(t *testing.T) {
 	r := payloads().start(t)
 	require.NoError(t, r.Trigger(t.Context(), "Sweep"))
 	told := r.logged(t, "IsPastDue").Text

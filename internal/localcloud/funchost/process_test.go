@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheHandlerGetsItsEnvironmentAndFolder(t *testing.T) {
+func TestPoint04TheHandlerGetsItsEnvironmentAndFolder(t *testing.T) {
 	app := forwarding()
 	app.env = []string{"SETTING=one"}
 	app.custom["description"] = object{
@@ -40,7 +40,7 @@ func TestTheHandlerGetsItsEnvironmentAndFolder(t *testing.T) {
 	assert.Equal(t, r.PID(), e.PID)
 }
 
-func TestConfigEnvIsTheCompleteEnvironment(t *testing.T) {
+func TestPoint04ConfigEnvIsTheCompleteEnvironment(t *testing.T) {
 	t.Setenv("LEFTOVER", "of the developer")
 	app := forwarding()
 	app.config = func(c *Config) { c.Env = []string{roleVariable + "=handler"} }
@@ -49,7 +49,7 @@ func TestConfigEnvIsTheCompleteEnvironment(t *testing.T) {
 	assert.NotContains(t, settings(e.Env), "LEFTOVER")
 }
 
-func TestAnyAnswerToAPingIsReady(t *testing.T) {
+func TestPoint05AnyAnswerToAPingIsReady(t *testing.T) {
 	// The handler of the tests answers GET / with 404, but for these.
 	for _, start := range []string{"garbage", "reset"} {
 		app := forwarding()
@@ -59,8 +59,8 @@ func TestAnyAnswerToAPingIsReady(t *testing.T) {
 	}
 }
 
-func TestAHandlerThatDoesNotAnswerInTimeIsStartedThreeTimes(t *testing.T) {
-	for _, start := range []string{"mute", "hold", "exit:0"} {
+func TestPoint05AHandlerThatDoesNotAnswerInTimeIsStartedThreeTimes(t *testing.T) {
+	for _, start := range []string{"mute", "hold", "elsewhere", "exit:0"} {
 		t.Run(start, func(t *testing.T) {
 			t.Parallel()
 			var mu sync.Mutex
@@ -85,7 +85,7 @@ func TestAHandlerThatDoesNotAnswerInTimeIsStartedThreeTimes(t *testing.T) {
 	}
 }
 
-func TestAHandlerThatOnlyAsksForRestartsEndsTheHost(t *testing.T) {
+func TestPoint07AHandlerThatOnlyAsksForRestartsEndsTheHost(t *testing.T) {
 	_, err := Start(t.Context(), setup{
 		env:    []string{"START=exit:200"},
 		custom: object{"initializationTimeout": "00:00:00.1"},
@@ -101,7 +101,7 @@ func TestTheContextOfStartBoundsTheStart(t *testing.T) {
 	assert.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
-func TestRequestsWaitForTheHandler(t *testing.T) {
+func TestPoint06RequestsWaitForTheHandler(t *testing.T) {
 	gate := filepath.Join(t.TempDir(), "gate")
 	touch(t, gate)
 	app := forwarding()
@@ -122,7 +122,7 @@ func TestRequestsWaitForTheHandler(t *testing.T) {
 	assert.Equal(t, http.StatusOK, (<-answer).status)
 }
 
-func TestTheThirdFailureEndsTheHost(t *testing.T) {
+func TestPoint07TheThirdFailureEndsTheHost(t *testing.T) {
 	r := forwarding().start(t)
 	for range 2 {
 		pid := r.PID()
@@ -142,7 +142,7 @@ func TestTheThirdFailureEndsTheHost(t *testing.T) {
 	assert.Error(t, r.Restart())
 }
 
-func TestFailuresMoreThanThirtyMinutesApartDoNotAddUp(t *testing.T) {
+func TestPoint07FailuresMoreThanThirtyMinutesApartDoNotAddUp(t *testing.T) {
 	var now atomic.Int64
 	app := forwarding()
 	app.config = func(c *Config) { c.Now = func() time.Time { return time.Unix(now.Load(), 0) } }
@@ -156,7 +156,7 @@ func TestFailuresMoreThanThirtyMinutesApartDoNotAddUp(t *testing.T) {
 	assert.NoError(t, r.Err())
 }
 
-func TestExitCodesTellWhatFollows(t *testing.T) {
+func TestPoint07ExitCodesTellWhatFollows(t *testing.T) {
 	t.Run("0 is the end of the handler, not of the host", func(t *testing.T) {
 		r := forwarding().start(t)
 		assertEmpty(t, http.StatusInternalServerError, r.crash(t, "0"))
@@ -208,7 +208,7 @@ func TestNothingIsSentToAProcessThatIsToGo(t *testing.T) {
 	assert.NotSame(t, p, next)
 }
 
-func TestStopKillsAndLeavesNothingBehind(t *testing.T) {
+func TestPoint08StopKillsAndLeavesNothingBehind(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for _, app := range []setup{forwarding(), proxying()} {
 		app.config = func(c *Config) { c.ProbeEvery = time.Millisecond }
@@ -234,7 +234,7 @@ func TestStopKillsAndLeavesNothingBehind(t *testing.T) {
 	eventually(t, "no goroutine left", func() bool { return runtime.NumGoroutine() <= before+1 })
 }
 
-func TestLinesOfTheHandlerBecomeRecords(t *testing.T) {
+func TestPoint09LinesOfTheHandlerBecomeRecords(t *testing.T) {
 	app := forwarding()
 	r := app.start(t)
 	r.send(t, http.MethodGet, "/api/do/print?out=one%0Atwo%0A&err=Warned%0Aa+failure%0A", "")
@@ -258,7 +258,7 @@ func TestLinesOfTheHandlerBecomeRecords(t *testing.T) {
 	assert.Contains(t, r.logged(t, "exit status 4").Text, "a failure", "what stderr said last")
 }
 
-func TestStderrMayBeForMoreThanErrors(t *testing.T) {
+func TestPoint09StderrMayBeForMoreThanErrors(t *testing.T) {
 	app := forwarding()
 	app.custom["description"] = object{"defaultExecutablePath": "handler", "useStdErrorStreamForErrorsOnly": false}
 	r := app.start(t)

@@ -49,7 +49,7 @@ func (inv *invocation) proxy(ctx context.Context, w http.ResponseWriter) error {
 			for _, name := range unproxied {
 				res.Header.Del(name)
 			}
-			return nil
+			return checkStatus(res)
 		},
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { failure = err },
 	}
@@ -62,7 +62,7 @@ func (inv *invocation) proxy(ctx context.Context, w http.ResponseWriter) error {
 				failure = abortError{errors.New("the response broke off")}
 			}
 		}()
-		p.ServeHTTP(w, in.WithContext(valuesOf{ctx, in.Context()}))
+		p.ServeHTTP(finalWriter{w}, in.WithContext(valuesOf{ctx, in.Context()}))
 	}()
 	if failure == nil {
 		return nil
@@ -75,6 +75,18 @@ func (inv *invocation) proxy(ctx context.Context, w http.ResponseWriter) error {
 	}
 	return failure
 }
+
+// finalWriter leaves out what the host's proxy keeps to itself: interim answers.
+type finalWriter struct{ http.ResponseWriter }
+
+func (w finalWriter) WriteHeader(status int) {
+	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Unwrap is what http.ResponseController looks for.
+func (w finalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // valuesOf is a context with the values of another one.
 type valuesOf struct {

@@ -15,14 +15,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestProxyingWinsOverForwarding(t *testing.T) {
+func TestPoint21ProxyingWinsOverForwarding(t *testing.T) {
 	app := forwarding()
 	app.custom["enableProxyingHttpRequest"] = true
 	r := app.start(t)
 	assert.NotEmpty(t, r.echo(t, r.request(t, http.MethodGet, "/api/do/echo", "")).Header.Get("X-Ms-Invocation-Id"))
 }
 
-func TestProxyingOverwritesWhatIsThePlatforms(t *testing.T) {
+func TestPoint21ProxyingOverwritesWhatIsThePlatforms(t *testing.T) {
 	r := proxying().start(t)
 	req := r.request(t, http.MethodPost, "/API/do/a%2Fb/echo?a=1&a=2&&bad=%zz;x", "body")
 	req.Host = "public.example"
@@ -46,7 +46,7 @@ func TestProxyingOverwritesWhatIsThePlatforms(t *testing.T) {
 	assert.Equal(t, []string{DefaultHostVersion}, e.Header[headerHostVersion])
 }
 
-func TestProxyingKeepsTheRestButWhatIsForOneHop(t *testing.T) {
+func TestPoint21ProxyingKeepsTheRestButWhatIsForOneHop(t *testing.T) {
 	r := proxying().start(t)
 	req := r.request(t, http.MethodPost, "/api/do/echo", "body")
 	kept := map[string]string{
@@ -82,7 +82,7 @@ func TestProxyingKeepsTheRestButWhatIsForOneHop(t *testing.T) {
 	assert.Equal(t, http.StatusFound, r.send(t, http.MethodGet, "/api/do/redirect", "").status)
 }
 
-func TestProxyingStreamsBothWays(t *testing.T) {
+func TestPoint22ProxyingStreamsBothWays(t *testing.T) {
 	r := proxying().start(t)
 	body, lines := io.Pipe()
 	req := r.request(t, http.MethodPost, "/api/do/stream", "")
@@ -104,7 +104,7 @@ func TestProxyingStreamsBothWays(t *testing.T) {
 	assert.Equal(t, "yes", res.Trailer.Get("X-End"))
 }
 
-func TestProxyingCancelsWhenTheClientLeaves(t *testing.T) {
+func TestPoint22ProxyingCancelsWhenTheClientLeaves(t *testing.T) {
 	r := proxying().start(t)
 	ctx, leave := context.WithCancel(t.Context())
 	req := r.request(t, http.MethodGet, "/api/do/hang", "").WithContext(ctx)
@@ -116,7 +116,7 @@ func TestProxyingCancelsWhenTheClientLeaves(t *testing.T) {
 	r.logged(t, "the caller has gone")
 }
 
-func TestProxyingHidesARestart(t *testing.T) {
+func TestPoint22ProxyingHidesARestart(t *testing.T) {
 	r := proxying().start(t)
 	once := "?code=200&once=" + url.QueryEscape(filepath.Join(t.TempDir(), "once"))
 	pid := r.PID()
@@ -128,7 +128,7 @@ func TestProxyingHidesARestart(t *testing.T) {
 	assertEmpty(t, http.StatusInternalServerError, r.send(t, http.MethodPost, "/api/do/exit"+once, "a body can be read once"))
 }
 
-func TestProxyingGivesUpWhenNothingMoves(t *testing.T) {
+func TestPoint22ProxyingGivesUpWhenNothingMoves(t *testing.T) {
 	app := proxying()
 	app.config = func(c *Config) { c.ProxyIdleTimeout = 100 * time.Millisecond }
 	r := app.start(t)

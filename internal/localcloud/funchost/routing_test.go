@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTemplatesMatchWholePathsInAnyCase(t *testing.T) {
+func TestPoint10TemplatesMatchWholePathsInAnyCase(t *testing.T) {
 	for _, row := range []struct {
 		route, path string
 		want        map[string]string // nil: no match
@@ -44,7 +44,7 @@ func TestTemplatesMatchWholePathsInAnyCase(t *testing.T) {
 	}
 }
 
-func TestAWrongPathAndAWrongMethodAreBothNotFound(t *testing.T) {
+func TestPoint10AWrongPathAndAWrongMethodAreBothNotFound(t *testing.T) {
 	app := forwarding()
 	app.functions = map[string]object{
 		"echo": httpFunction(object{"authLevel": "anonymous", "methods": []string{"get"}}),
@@ -63,7 +63,7 @@ func TestAWrongPathAndAWrongMethodAreBothNotFound(t *testing.T) {
 	}
 }
 
-func TestTheRoutePrefixCanBeChangedOrEmpty(t *testing.T) {
+func TestPoint10TheRoutePrefixCanBeChangedOrEmpty(t *testing.T) {
 	for prefix, path := range map[string]string{"": "/do/echo", "v1/x": "/v1/x/do/echo"} {
 		app := forwarding()
 		app.host = object{"extensions": object{"http": object{"routePrefix": prefix}}}
@@ -73,7 +73,7 @@ func TestTheRoutePrefixCanBeChangedOrEmpty(t *testing.T) {
 	}
 }
 
-func TestKeysOpenWhatTheirLevelAllows(t *testing.T) {
+func TestPoint11KeysOpenWhatTheirLevelAllows(t *testing.T) {
 	app := forwarding()
 	app.functions = map[string]object{
 		"open": httpFunction(object{"authLevel": "anonymous", "route": "open/echo"}),
@@ -115,7 +115,7 @@ func TestKeysOpenWhatTheirLevelAllows(t *testing.T) {
 	assert.Contains(t, e.URI, "code=wrong")
 }
 
-func TestTheRootIsAHomepageUnlessAFunctionTakesIt(t *testing.T) {
+func TestPoint12TheRootIsAHomepageUnlessAFunctionTakesIt(t *testing.T) {
 	r := forwarding().start(t)
 	res := r.send(t, http.MethodGet, "/", "")
 	assert.Equal(t, http.StatusOK, res.status)
@@ -132,7 +132,7 @@ func TestTheRootIsAHomepageUnlessAFunctionTakesIt(t *testing.T) {
 	assertEmpty(t, http.StatusNotFound, taken.start(t).send(t, http.MethodGet, "/", "")) // the handler's own
 }
 
-func TestCORSIsThePlatformsOwn(t *testing.T) {
+func TestPoint13CORSIsThePlatformsOwn(t *testing.T) {
 	app := forwarding()
 	app.config = func(c *Config) { c.CORS = CORS{[]string{"https://app.example"}, true} }
 	r := app.start(t)
@@ -172,7 +172,7 @@ func TestCORSIsThePlatformsOwn(t *testing.T) {
 	assert.Equal(t, http.StatusOK, ask(http.MethodOptions, "/api/do/echo", "https://app.example").status, "off: OPTIONS is a method like any other")
 }
 
-func TestABodyOfMoreThanTheLimitIsRejected(t *testing.T) {
+func TestPoint14ABodyOfMoreThanTheLimitIsRejected(t *testing.T) {
 	r := forwarding().start(t)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
 	require.NoError(t, err)
