@@ -8,7 +8,10 @@ import (
 	"acsauth/internal/config"
 )
 
-const checkTimeout = 15 * time.Second
+const (
+	checkTimeout = 15 * time.Second
+	acsCure      = "Compare ACS_CONNECTION_STRING with the portal, or give the managed identity a role on the ACS resource."
+)
 
 // check tries everything that the settings name and says what to mend. It
 // changes nothing upstream; the embedded store's file is made where it is missing.
@@ -32,7 +35,7 @@ func (p *Program) check(ctx context.Context, cfg config.Config, _ *slog.Logger) 
 	}
 	steps := []step{
 		{"signing keys of Entra ID", s.verifier.Warm, "Is ENTRA_TENANT_ID the directory id of your tenant, and can this machine reach the authority host?"},
-		{"communication service", s.acs.CheckAccess, "Compare ACS_CONNECTION_STRING with the portal, or give the managed identity a role on the ACS resource."},
+		{"communication service", s.acs.CheckAccess, acsCure},
 		{"mapping store", s.store.Ping, "Compare the TABLES_ settings with the storage account, or give the managed identity the role Storage Table Data Contributor."},
 	}
 	if s.onBehalfOf != nil {

@@ -3,6 +3,7 @@
 //
 //	handler            serve
 //	handler check      look at the settings and try what they name
+//	handler teams      who may use Teams Phone Extensibility
 //	handler version    print the version
 //
 // Exit codes: 0 for a clean stop, 1 for a failure, 2 for faulty settings or

@@ -25,6 +25,7 @@ var version = "dev"
 const usage = `usage:
   handler            serve
   handler check      look at the settings and try what they name
+  handler teams      who may use Teams Phone Extensibility
   handler version    print the version
 `
 
@@ -39,6 +40,9 @@ type Program struct {
 // Run does what Args say until it is done or ctx ends, and returns the exit
 // code.
 func (p *Program) Run(ctx context.Context) int {
+	if len(p.Args) > 0 && p.Args[0] == "teams" {
+		return p.teams(ctx, p.Args[1:])
+	}
 	switch strings.Join(p.Args, " ") {
 	case "":
 		return p.configured(ctx, p.serve)

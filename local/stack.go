@@ -31,7 +31,7 @@ type options struct {
 var passedOn = []string{
 	"IDENTITY_STORE", "LOCAL_STORE_PATH", "TABLES_CONNECTION_STRING", "TABLES_TABLE_NAME",
 	"ACS_TOKEN_SCOPES", "ACS_ROLE_SCOPES", "ACS_TOKEN_EXPIRES_IN_MINUTES", "ACS_TOKEN_REUSE_SECONDS", "ACS_API_VERSION",
-	"RATE_LIMIT_PER_USER", "LOG_LEVEL", "LOG_USER_KEY",
+	"TEAMS_ON_BEHALF_OF", "RATE_LIMIT_PER_USER", "LOG_LEVEL", "LOG_USER_KEY",
 }
 
 // stack is everything that runs: the stand-ins, the host with the handler under
