@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"golang.org/x/oauth2"
 
@@ -25,13 +26,13 @@ func (c *Cloud) SignIn(ctx context.Context, user entraid.User, scopes ...string)
 		Endpoint:    oauth2.Endpoint{AuthURL: base + "/authorize", TokenURL: base + "/token", AuthStyle: oauth2.AuthStyleInParams},
 	}
 	verifier, state := oauth2.GenerateVerifier(), oauth2.GenerateVerifier()
-	// The stand-in takes login_hint with prompt=none for the user's choice.
-	page := app.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier),
-		oauth2.SetAuthURLParam("login_hint", user.UPN), oauth2.SetAuthURLParam("prompt", "none"))
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
+	// The click on the sign-in page.
+	page := app.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, page, strings.NewReader(entraid.Choice(user).Encode()))
 	if err != nil {
 		return "", err
 	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	resp, err := client.Do(req)
 	if err != nil {
 		return "", err
@@ -45,7 +46,8 @@ func (c *Cloud) SignIn(ctx context.Context, user entraid.User, scopes ...string)
 	if answer.Get("state") != state || answer.Get("code") == "" {
 		return "", fmt.Errorf("sign-in answered %d %s", resp.StatusCode, answer.Get("error_description"))
 	}
-	token, err := app.Exchange(context.WithValue(ctx, oauth2.HTTPClient, client), answer.Get("code"), oauth2.VerifierOption(verifier))
+	inPage := &http.Client{Timeout: client.Timeout, Transport: script{client.Transport}}
+	token, err := app.Exchange(context.WithValue(ctx, oauth2.HTTPClient, inPage), answer.Get("code"), oauth2.VerifierOption(verifier))
 	if err != nil {
 		return "", err
 	}
@@ -53,4 +55,14 @@ func (c *Cloud) SignIn(ctx context.Context, user entraid.User, scopes ...string)
 		return "", errors.New("sign-in gave no access token")
 	}
 	return token.AccessToken, nil
+}
+
+// script sends requests as a page of the sample client does: Entra ID redeems the
+// code of a single-page app for nobody else.
+type script struct{ http.RoundTripper }
+
+func (s script) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Origin", RedirectURI)
+	return s.RoundTripper.RoundTrip(r)
 }

@@ -1,6 +1,7 @@
 package entraid
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -9,25 +10,44 @@ import (
 	"acsauth/internal/localcloud/wire"
 )
 
+// maxQuery bounds the query of a request to sign in.
+//
+// Assumed: the figure. Entra has such an error, and publishes no bound.
+const maxQuery = 16 << 10
+
 // authorization is a request to sign a user in, as far as it has been checked.
 type authorization struct {
+	authority   string
 	client      Client
 	redirectURI string
-	fragment    bool // response_mode
+	platform    platform
+	mode        string // response_mode
 	state       string
 	clientInfo  bool
-	grant       grant
+
+	scopes    []string
+	prompt    string
+	loginHint string
+	challenge string
+	plain     bool
+	nonce     string
+	stepUp    bool // a claims challenge asks for a second factor
 }
 
-// authorize serves the sign-in: a page with the users to choose from, or with
-// prompt=none and a login_hint no page at all.
-func (s *Server) authorize(w http.ResponseWriter, r *http.Request, tenant string) {
+// authorize serves the sign-in: pages to choose a user and to consent on, or no
+// page at all where the browser's session will do.
+func (s *Server) authorize(w http.ResponseWriter, r *http.Request, authority string) {
 	w.Header().Set("Cache-Control", "no-store, no-cache")
-	if err := r.ParseForm(); err != nil {
-		s.showError(w, r, &stsError{code: "invalid_request", number: 9000410, message: "The request is malformed."})
+	w.Header().Set("Pragma", "no-cache")
+	if len(r.URL.RawQuery) > maxQuery {
+		s.showError(w, r, &stsError{code: "invalid_request", number: 90015, message: "Requested query string is too long."})
 		return
 	}
-	a, refusal := s.startAuthorization(r)
+	if err := r.ParseForm(); err != nil {
+		s.showError(w, r, malformedRequest())
+		return
+	}
+	a, refusal := s.startAuthorization(r, authority)
 	if refusal != nil {
 		// Where to send the user back to is not known or not to be trusted.
 		s.showError(w, r, refusal)
@@ -37,195 +57,120 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, tenant string
 		s.sendError(w, r, a, refusal)
 		return
 	}
-	users := s.usersAt(tenant)
-	if r.Form.Get("prompt") == "none" {
-		user, ok := find(users, func(u User) bool { return strings.EqualFold(u.UPN, r.Form.Get("login_hint")) })
-		if !ok {
-			s.sendError(w, r, a, &stsError{code: "login_required", number: 50058,
-				message: "A silent sign-in request was sent but no user is signed in."})
-			return
-		}
-		s.complete(w, r, a, user)
-		return
-	}
-	if r.Method != http.MethodPost || !r.PostForm.Has(choiceField) {
-		s.showUsers(w, r, a, users)
-		return
-	}
-	choice := r.PostForm.Get(choiceField)
-	if choice == "" {
-		s.sendError(w, r, a, &stsError{code: "access_denied", number: 65004, message: "User declined to consent to access the app."})
-		return
-	}
-	user, ok := find(users, func(u User) bool { return u.TenantID+"."+u.ObjectID == choice })
-	if !ok {
-		s.showError(w, r, invalidGrant(50034, "The user account does not exist in the directory."))
-		return
-	}
-	s.complete(w, r, a, user)
+	s.signIn(w, r, a)
 }
 
 // startAuthorization checks what decides where an error may be sent.
-func (s *Server) startAuthorization(r *http.Request) (authorization, *stsError) {
+func (s *Server) startAuthorization(r *http.Request, authority string) (authorization, *stsError) {
 	id, redirectURI := r.Form.Get("client_id"), r.Form.Get("redirect_uri")
 	if id == "" {
 		return authorization{}, missing("client_id")
 	}
 	client, ok := s.client(id)
 	if !ok {
-		return authorization{}, &stsError{code: "unauthorized_client", number: 700016,
-			message: "Application with identifier '" + id + "' was not found in the directory."}
+		return authorization{}, s.unknownClient(id, authority)
 	}
-	if redirectURI == "" && len(client.RedirectURIs) == 1 {
-		redirectURI = client.RedirectURIs[0]
+	if authority == consumers || authority == consumerTenant {
+		return authorization{}, &stsError{code: "unauthorized_client", number: 9002331,
+			message: "Application '" + client.ID + "'(" + client.Name + ") is configured for use by Azure Active Directory users only. Please do not use the /consumers endpoint to serve this request."}
 	}
-	if !registered(client.RedirectURIs, redirectURI) {
+	if redirectURI == "" {
+		redirectURI = client.onlyRedirect()
+	}
+	kind, ok := client.redirection(redirectURI)
+	if !ok {
 		return authorization{}, &stsError{code: "invalid_request", number: 50011,
-			message: "The redirect URI '" + redirectURI + "' specified in the request does not match the redirect URIs configured for the application '" + client.ID + "'."}
+			message: "The redirect URI '" + redirectURI + "' specified in the request does not match the redirect URIs configured for the application '" + client.ID + "'. Make sure the redirect URI sent in the request matches one added to your application in the Azure portal."}
+	}
+	mode := r.Form.Get("response_mode")
+	if !slices.Contains(responseModes(), mode) {
+		mode = modeQuery // an unknown one is refused in a moment
 	}
 	return authorization{
+		authority:   authority,
 		client:      client,
 		redirectURI: redirectURI,
-		fragment:    r.Form.Get("response_mode") == "fragment",
+		platform:    kind,
+		mode:        mode,
 		state:       r.Form.Get("state"),
 		clientInfo:  r.Form.Get("client_info") == "1",
+		loginHint:   r.Form.Get("login_hint"),
 	}, nil
 }
 
-// registered reports whether uri is one of the client's.
-func registered(uris []string, uri string) bool {
-	if slices.Contains(uris, uri) && uri != "" {
-		return true
-	}
-	u, err := url.Parse(uri)
-	if err != nil || u.Scheme != "http" || u.Hostname() != "localhost" {
-		return false
-	}
-	u.Host = "localhost"
-	return slices.Contains(uris, strings.TrimSuffix(u.String(), "/"))
-}
+func responseModes() []string { return []string{modeQuery, modeFragment, modeFormPost} }
 
 // checkAuthorization checks the rest: what it finds is told to the client app.
 func (s *Server) checkAuthorization(r *http.Request, a *authorization) *stsError {
 	form := r.Form
-	if mode := form.Get("response_mode"); mode != "" && mode != "query" && mode != "fragment" {
-		return &stsError{code: "invalid_request", number: 70007, message: "'" + mode + "' is not a supported value of 'response_mode'."}
+	if mode := form.Get("response_mode"); mode != "" && !slices.Contains(responseModes(), mode) {
+		return &stsError{code: "invalid_request", number: 70007, message: "'" + mode + "' is not a supported value of 'response_mode' when requesting a token."}
 	}
-	if kind := form.Get("response_type"); kind == "" {
+	switch kind := form.Get("response_type"); kind {
+	case "code":
+	case "":
 		return missing("response_type")
-	} else if kind != "code" {
-		return &stsError{code: "unsupported_response_type", number: 700054, message: "response_type '" + kind + "' is not enabled for the application."}
+	case "id_token", "code id_token", "id_token token", "token":
+		number := 700054
+		if !strings.Contains(kind, "id_token") {
+			number = 700051
+		}
+		return &stsError{code: "unsupported_response_type", number: number, message: "response_type '" + kind + "' is not enabled for the application."}
+	default:
+		return &stsError{code: "unsupported_response_type", number: 70005, message: "response_type '" + kind + "' is not supported."}
 	}
-	scopes := strings.Fields(form.Get("scope"))
-	if len(scopes) == 0 {
+	if a.scopes = strings.Fields(form.Get("scope")); len(a.scopes) == 0 {
 		return missing("scope")
 	}
 	// Scopes of several resources may be consented to at once; a token is for
 	// one.
-	for _, scope := range scopes {
+	for _, scope := range a.scopes {
 		if _, refusal := s.parseScopes([]string{scope}); refusal != nil {
 			return refusal
 		}
 	}
-	challenge, method := form.Get("code_challenge"), form.Get("code_challenge_method")
+	if a.prompt = form.Get("prompt"); !slices.Contains([]string{"", "none", "login", "consent", "select_account"}, a.prompt) {
+		return &stsError{code: "invalid_request", number: 90023, message: "Unsupported 'prompt' value."}
+	}
+	if claims := form.Get("claims"); claims != "" {
+		if !json.Valid([]byte(claims)) {
+			return malformedRequest()
+		}
+		a.stepUp = asksStepUp(claims)
+	}
+	a.nonce = form.Get("nonce")
+	return a.checkPKCE(form)
+}
+
+// checkPKCE reads the challenge of RFC 7636. Entra takes both methods.
+func (a *authorization) checkPKCE(form url.Values) *stsError {
+	a.challenge = form.Get("code_challenge")
+	method := form.Get("code_challenge_method")
 	switch {
-	case challenge == "" && a.client.Secret.Empty():
+	case a.challenge == "" && method != "":
+		return &stsError{code: "invalid_request", number: 50147, message: "Missing code challenge."}
+	case a.challenge == "" && a.platform == platformSPA:
 		return &stsError{code: "invalid_request", number: 9002325, message: "Proof Key for Code Exchange is required for cross-origin authorization code redemption."}
-	case challenge != "" && method != "S256":
-		return &stsError{code: "invalid_request", number: 50147, message: "Invalid Code_Challenge parameter: only the method S256 is taken here."}
-	case challenge != "" && len(challenge) != 43:
+	case a.challenge == "":
+	case method != "" && method != "plain" && method != "S256":
+		return &stsError{code: "invalid_request", number: 501491, message: "Invalid Code_Challenge_method parameter."}
+	case len(a.challenge) < 43 || len(a.challenge) > 128 || method == "S256" && len(a.challenge) != 43:
 		return &stsError{code: "invalid_request", number: 501491, message: "Invalid size of Code_Challenge parameter."}
 	}
-	a.grant = grant{
-		clientID:    a.client.ID,
-		scopes:      scopes,
-		redirectURI: a.redirectURI,
-		challenge:   challenge,
-		nonce:       form.Get("nonce"),
-		steppedUp:   strings.Contains(form.Get("claims"), "polids"),
-	}
+	a.plain = method != "S256"
 	return nil
 }
 
-func (s *Server) complete(w http.ResponseWriter, r *http.Request, a authorization, user User) {
-	a.grant.user = user
-	for _, scope := range a.grant.scopes {
-		if ss, refusal := s.parseScopes([]string{scope}); refusal == nil {
-			s.consent(user, a.client, ss)
-			named := len(ss.oidc) == 0
-			a.grant.steppedUp = a.grant.steppedUp || named && ss.resource.microsoft && s.policyOf(user).StepUpRequired
-		}
-	}
-	answer := url.Values{"code": {s.newCode(a.grant)}, "session_state": {wire.NewGUID()}}
+// complete sends the user back with a code.
+func (s *Server) complete(w http.ResponseWriter, r *http.Request, a authorization, held session, user User, steppedUp bool) {
+	s.remember(w, held, user, a.client.ID, steppedUp)
+	g := s.newGrant(user, a.client.ID, a.scopes, codeLifetime)
+	g.Platform, g.SteppedUp = a.platform, steppedUp
+	g.RedirectURI, g.Challenge, g.Plain, g.Nonce = a.redirectURI, a.challenge, a.plain, a.nonce
+	answer := url.Values{"code": {s.newCode(g)}, "session_state": {held.ID}}
 	if a.clientInfo {
 		answer.Set("client_info", clientInfo(user))
 	}
-	a.send(w, r, answer)
-}
-
-func (s *Server) sendError(w http.ResponseWriter, r *http.Request, a authorization, e *stsError) {
-	trace, correlation, at := s.traced(r)
-	s.logRefusal(r, e, correlation)
-	a.send(w, r, url.Values{
-		"error":             {e.code},
-		"error_description": {describe(e, trace, correlation, at)},
-	})
-}
-
-// send takes the user back to the client app.
-func (a authorization) send(w http.ResponseWriter, r *http.Request, answer url.Values) {
-	if a.state != "" {
-		answer.Set("state", a.state)
-	}
-	target, err := url.Parse(a.redirectURI)
-	if err != nil {
-		panic(err) // it equals a registered one
-	}
-	if a.fragment {
-		// Escaped once, by Encode: URL.String would escape again.
-		http.Redirect(w, r, target.String()+"#"+answer.Encode(), http.StatusFound)
-		return
-	}
-	query := target.Query()
-	for name, values := range answer {
-		query[name] = values
-	}
-	target.RawQuery = query.Encode()
-	http.Redirect(w, r, target.String(), http.StatusFound)
-}
-
-// usersAt returns the users who can sign in at an authority.
-func (s *Server) usersAt(authority string) []User {
-	return slices.DeleteFunc(s.Users(), func(u User) bool { return !serves(authority, u.TenantID) })
-}
-
-func find(users []User, match func(User) bool) (User, bool) {
-	if i := slices.IndexFunc(users, match); i >= 0 {
-		return users[i], true
-	}
-	return User{}, false
-}
-
-// logout ends nothing, as there is no session, and goes where it is asked to as
-// long as that is a redirect URI of some client app.
-func (s *Server) logout(w http.ResponseWriter, r *http.Request, _ string) {
-	target := r.FormValue("post_logout_redirect_uri")
-	for _, c := range s.clients {
-		if !registered(c.RedirectURIs, target) {
-			continue
-		}
-		if state := r.FormValue("state"); state != "" {
-			u, err := url.Parse(target)
-			if err != nil {
-				break
-			}
-			query := u.Query()
-			query.Set("state", state)
-			u.RawQuery = query.Encode()
-			target = u.String()
-		}
-		http.Redirect(w, r, target, http.StatusFound)
-		return
-	}
-	s.showPage(w, http.StatusOK, page{Title: "Signed out", Message: "You signed out of your account."})
+	wire.SetCaller(r, user.Name+" in "+a.client.Name)
+	s.send(w, r, a, answer)
 }

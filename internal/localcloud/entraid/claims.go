@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 )
@@ -27,7 +28,8 @@ type subject struct {
 	tenant    string
 	client    Client
 	auth      string // authNone, authSecret or authAssertion
-	steppedUp bool
+	steppedUp bool   // the user has given a second factor
+	capable   bool   // the client app understands claims challenges
 }
 
 // AccessToken returns the access token that user would get through a client
@@ -44,7 +46,7 @@ func (s *Server) AccessToken(user User, clientID string, scopes ...string) (stri
 		return "", err
 	}
 	if user.TenantID == "" {
-		user.TenantID = s.tenants[0]
+		user.TenantID = s.tenants[0].ID
 	}
 	token, _ := s.accessToken(subject{user: user, isUser: true, tenant: user.TenantID, client: client, auth: authNone}, ss)
 	return token, nil
@@ -54,36 +56,77 @@ func (s *Server) AccessToken(user User, clientID string, scopes ...string) (stri
 // to 90 minutes, as Entra's default is.
 func (s *Server) accessToken(who subject, ss scopeSet) (token string, lifetime time.Duration) {
 	lifetime = time.Hour + time.Duration(randomInt(30*60+1))*time.Second
-	claims := s.commonClaims(who, lifetime)
+	claims := s.commonClaims(who, ss.resource.appID, lifetime)
 	claims["aud"] = ss.audience()
 	if who.isUser {
 		claims["scp"] = strings.Join(ss.granted, " ")
 		claims["sub"] = pairwise(who.user, ss.resource.appID)
 	}
+	ss.resource.addOptional(claims, who)
+	key := s.keyOf(who.tenant)
 	if ss.resource.version == 1 {
 		claims["ver"] = "1.0"
 		claims["iss"] = issuerV1(who.tenant)
 		claims["appid"], claims["appidacr"] = who.client.ID, who.auth
-		if who.isUser {
-			claims["acr"] = "1"
-			claims["amr"] = []string{"pwd"}
-			claims["ipaddr"] = "127.0.0.1"
-			claims["unique_name"], claims["upn"] = who.user.UPN, who.user.UPN
+		if !who.isUser {
+			claims["idp"] = claims["iss"]
+		} else {
+			addVersion1(claims, who)
 		}
 		// Version 1.0 tokens name the key twice.
-		key := s.published()[0]
 		return key.Sign(map[string]any{"x5t": key.ID}, claims), lifetime
 	}
 	claims["azp"], claims["azpacr"] = who.client.ID, who.auth
 	if who.isUser {
 		claims["preferred_username"] = who.user.UPN
 	}
-	return s.Sign(nil, claims), lifetime
+	return key.Sign(nil, claims), lifetime
+}
+
+// addVersion1 adds what version 1.0 tokens say of a user.
+func addVersion1(claims map[string]any, who subject) {
+	claims["acr"] = "1"
+	claims["amr"] = []string{"pwd"}
+	if who.steppedUp {
+		claims["amr"] = []string{"pwd", "mfa"}
+	}
+	claims["ipaddr"] = "127.0.0.1"
+	claims["unique_name"], claims["upn"] = who.user.UPN, who.user.UPN
+}
+
+// addOptional adds the claims that the resource's registration asks for.
+func (res resource) addOptional(claims map[string]any, who subject) {
+	for _, name := range res.optional {
+		switch {
+		case name == "idtyp" && who.isUser:
+			claims[name] = "user"
+		case name == "idtyp":
+			claims[name] = "app"
+		case name == "xms_cc" && who.capable:
+			claims[name] = []string{"cp1"}
+		case (name == "upn" || name == "email") && who.isUser:
+			claims[name] = who.user.UPN
+		}
+	}
+}
+
+// asksCapability reports whether parameter claims says that the client app
+// understands claims challenges.
+func asksCapability(claims string) bool {
+	var asked struct {
+		AccessToken struct {
+			XMSCC struct {
+				Values []string `json:"values"`
+			} `json:"xms_cc"`
+		} `json:"access_token"`
+	}
+	return json.Unmarshal([]byte(claims), &asked) == nil &&
+		slices.ContainsFunc(asked.AccessToken.XMSCC.Values, func(v string) bool { return strings.EqualFold(v, "cp1") })
 }
 
 // idToken makes the token that tells the client app who signed in.
 func (s *Server) idToken(who subject, ss scopeSet, nonce string) string {
-	claims := s.commonClaims(who, idTokenLifetime)
+	claims := s.commonClaims(who, who.client.ID, idTokenLifetime)
 	claims["aud"] = who.client.ID
 	claims["sub"] = pairwise(who.user, who.client.ID)
 	claims["preferred_username"] = who.user.UPN
@@ -93,12 +136,12 @@ func (s *Server) idToken(who subject, ss scopeSet, nonce string) string {
 	if ss.has("email") {
 		claims["email"] = who.user.UPN
 	}
-	return s.Sign(nil, claims)
+	return s.keyOf(who.tenant).Sign(nil, claims)
 }
 
 // commonClaims are those that access tokens and ID tokens share, with version
-// 2.0's issuer.
-func (s *Server) commonClaims(who subject, lifetime time.Duration) map[string]any {
+// 2.0's issuer. appID is the app that the token is meant for.
+func (s *Server) commonClaims(who subject, appID string, lifetime time.Duration) map[string]any {
 	now := s.now()
 	// Entra dates tokens back by five minutes, for APIs whose clock is slow.
 	issued := now.Add(-5 * time.Minute).Unix()
@@ -123,11 +166,11 @@ func (s *Server) commonClaims(who subject, lifetime time.Duration) map[string]an
 	}
 	claims["oid"] = who.user.ObjectID
 	claims["name"] = who.user.Name
-	if len(who.user.Roles) > 0 {
+	if _, ours := s.client(appID); ours && len(who.user.Roles) > 0 {
 		claims["roles"] = who.user.Roles
 	}
-	if home := who.user.HomeTenantID; home != "" && home != who.tenant {
-		claims["idp"] = issuerV1(home)
+	if who.user.guest() {
+		claims["idp"] = issuerV1(who.user.HomeTenantID)
 	}
 	return claims
 }
@@ -143,9 +186,13 @@ func aio(steppedUp bool) string {
 	return "AUQAu" + randomText(60)
 }
 
-// clientInfo names the account to MSAL.
+// clientInfo names the account to MSAL: as it is at home, for a guest.
 func clientInfo(user User) string {
-	text, err := json.Marshal(map[string]string{"uid": user.ObjectID, "utid": user.TenantID})
+	info := map[string]string{"uid": user.ObjectID, "utid": user.TenantID}
+	if user.guest() {
+		info = map[string]string{"uid": guidOf("home", user.TenantID, user.ObjectID), "utid": user.HomeTenantID}
+	}
+	text, err := json.Marshal(info)
 	if err != nil {
 		panic(err) // two strings
 	}
@@ -159,8 +206,11 @@ func pairwise(user User, appID string) string {
 }
 
 // servicePrincipal is the object id of a client app in a tenant.
-func servicePrincipal(tenant, clientID string) string {
-	sum := sha256.Sum256([]byte("sp\x00" + tenant + "\x00" + clientID))
+func servicePrincipal(tenant, clientID string) string { return guidOf("sp", tenant, clientID) }
+
+// guidOf makes an id that is always the same for the same parts.
+func guidOf(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
 }
 

@@ -12,8 +12,8 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 // authenticate finds out which client app calls the token endpoint and how it
 // has proved that: by a secret in the form or in the Authorization header, by an
-// assertion, or, when it is a public client, not at all.
-func (s *Server) authenticate(r *http.Request) (client Client, auth string, _ *stsError) {
+// assertion, or not at all. Whether it had to is the grant's to say.
+func (s *Server) authenticate(r *http.Request, authority string) (client Client, auth string, _ *stsError) {
 	id, given := r.PostFormValue("client_id"), r.PostFormValue("client_secret")
 	if user, password, ok := r.BasicAuth(); ok {
 		// RFC 6749 §2.3.1 has both form-encoded before base64.
@@ -24,32 +24,23 @@ func (s *Server) authenticate(r *http.Request) (client Client, auth string, _ *s
 	}
 	client, ok := s.client(id)
 	if !ok {
-		return Client{}, "", &stsError{code: "unauthorized_client", number: 700016,
-			message: "Application with identifier '" + id + "' was not found in the directory."}
+		return Client{}, "", s.unknownClient(id, authority)
 	}
 	if assertion := r.PostFormValue("client_assertion"); assertion != "" {
 		if t := r.PostFormValue("client_assertion_type"); t != assertionType {
 			return Client{}, "", missing("client_assertion_type")
 		}
-		if s.checkAssertion == nil {
-			return Client{}, "", invalidClient(700213, "No matching federated identity record found for presented assertion.")
-		}
-		if err := s.checkAssertion(client.ID, assertion); err != nil {
-			return Client{}, "", invalidClient(700027, "The assertion was refused: "+err.Error()+".")
-		}
-		return client, authAssertion, nil
+		return client, authAssertion, s.checkAssertion(client, assertion)
 	}
 	switch {
-	case given != "" && !client.Secret.Empty() && client.Secret.Equal(secret.New(given)):
-		return client, authSecret, nil
-	case given != "" && client.Secret.Empty():
+	case given == "":
+		return client, authNone, nil
+	case !client.confidential():
 		return Client{}, "", invalidClient(700025, "Client is public so neither 'client_assertion' nor 'client_secret' should be presented.")
-	case given != "":
-		return Client{}, "", invalidClient(7000215, "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID.")
-	case !client.Secret.Empty():
-		return Client{}, "", credentialsMissing()
+	case client.Secret.Empty() || !client.Secret.Equal(secret.New(given)):
+		return Client{}, "", invalidClient(7000215, "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '"+client.ID+"'.")
 	}
-	return client, authNone, nil
+	return client, authSecret, nil
 }
 
 func credentialsMissing() *stsError {
@@ -58,6 +49,20 @@ func credentialsMissing() *stsError {
 
 func invalidClient(number int, message string) *stsError {
 	return &stsError{status: http.StatusUnauthorized, code: "invalid_client", number: number, message: message}
+}
+
+// checkOrigin holds an app to the way of redeeming that its redirect URI is
+// registered for: scripts of other origins may redeem for single-page apps, and
+// for those nobody else may.
+func checkOrigin(r *http.Request, p platform) *stsError {
+	origin := r.Header.Get("Origin")
+	switch {
+	case p == platformSPA && origin == "":
+		return &stsError{code: "invalid_request", number: 9002327, message: "Tokens issued for the 'Single-Page Application' client-type may only be redeemed via cross-origin requests."}
+	case p != platformSPA && origin != "":
+		return &stsError{code: "invalid_request", number: 9002326, message: "Cross-origin token redemption is permitted only for the 'Single-Page Application' client-type. Request origin: '" + origin + "'."}
+	}
+	return nil
 }
 
 func formDecoded(s string) string {

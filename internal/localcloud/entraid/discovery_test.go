@@ -17,6 +17,7 @@ func TestDiscoveryDocumentsAgreeWithWhatIsServed(t *testing.T) {
 		"tenant in upper case":      {"/" + strings.ToUpper(SampleTenantID) + "/V2.0/", d.baseURL + "/" + SampleTenantID + "/v2.0", d.baseURL + "/" + SampleTenantID + "/v2.0"},
 		"common is a template":      {"/common/v2.0/", d.baseURL + "/{tenantid}/v2.0", d.baseURL + "/{tenantid}/v2.0"},
 		"organizations, likewise":   {"/organizations/v2.0/", d.baseURL + "/{tenantid}/v2.0", d.baseURL + "/{tenantid}/v2.0"},
+		"by its domain":             {"/Contoso.Example/v2.0/", d.baseURL + "/" + SampleTenantID + "/v2.0", d.baseURL + "/" + SampleTenantID + "/v2.0"},
 		"common, version 1.0":       {"/common/", "https://sts.windows.net/{tenantid}/", ""},
 		"a second tenant, its keys": {"/" + otherID + "/v2.0/", d.baseURL + "/" + otherID + "/v2.0", d.baseURL + "/" + otherID + "/v2.0"},
 	} {
@@ -28,11 +29,11 @@ func TestDiscoveryDocumentsAgreeWithWhatIsServed(t *testing.T) {
 			assert.Equal(t, "*", resp.Header.Get("Access-Control-Allow-Origin"))
 
 			for _, name := range []string{"authorization_endpoint", "token_endpoint", "end_session_endpoint"} {
-				resp := d.get(strings.TrimPrefix(text(t, doc, name), d.baseURL))
+				resp := d.get(strings.TrimPrefix(member(t, doc, name), d.baseURL))
 				assert.NotEqual(t, http.StatusNotFound, resp.StatusCode, name)
 			}
-			keys, _ := object(t, d.get(strings.TrimPrefix(text(t, doc, "jwks_uri"), d.baseURL)))["keys"].([]any)
-			require.Len(t, keys, 1)
+			keys, _ := object(t, d.get(strings.TrimPrefix(member(t, doc, "jwks_uri"), d.baseURL)))["keys"].([]any)
+			require.NotEmpty(t, keys)
 			jwk, _ := keys[0].(map[string]any)
 			assert.Equal(t, d.KeyID(), jwk["kid"])
 			assert.Equal(t, d.KeyID(), jwk["x5t"])
@@ -47,12 +48,34 @@ func TestDiscoveryDocumentsAgreeWithWhatIsServed(t *testing.T) {
 	}
 }
 
+func TestTheKeyOfPersonalAccountsIsTiedToTheirIssuer(t *testing.T) {
+	d := newDirectory(t)
+	issuers := func(authority string) (all []any) {
+		keys, _ := object(t, d.get("/"+authority+"/discovery/v2.0/keys"))["keys"].([]any)
+		for _, k := range keys {
+			jwk, _ := k.(map[string]any)
+			all = append(all, jwk["issuer"])
+		}
+		return all
+	}
+	personal := d.baseURL + "/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0"
+	assert.Equal(t, []any{d.baseURL + "/{tenantid}/v2.0", personal}, issuers("common"))
+	assert.Equal(t, []any{d.baseURL + "/{tenantid}/v2.0"}, issuers("organizations"))
+	assert.Equal(t, []any{personal}, issuers("consumers"))
+	assert.Equal(t, []any{d.baseURL + "/" + SampleTenantID + "/v2.0"}, issuers(SampleTenantID))
+	assert.Equal(t, personal, object(t, d.get("/consumers/v2.0/.well-known/openid-configuration"))["issuer"])
+}
+
 func TestUnknownTenantsAndPathsAreRefused(t *testing.T) {
 	d := newDirectory(t)
-	resp := d.get("/fabrikam/v2.0/.well-known/openid-configuration")
-	assert.Equal(t, http.StatusBadRequest, resp.StatusCode)
-	assert.Equal(t, "invalid_tenant", object(t, resp)["error"])
-	assert.Equal(t, http.StatusNotFound, d.get("/"+SampleTenantID+"/oauth2/v2.0/devicecode").StatusCode)
+	for tenant, want := range map[string]string{"fabrikam.example": "invalid_tenant", apiID: "invalid_tenant", "fabrikam": "invalid_request"} {
+		resp := d.get("/" + tenant + "/v2.0/.well-known/openid-configuration")
+		assert.Equal(t, http.StatusBadRequest, resp.StatusCode)
+		assert.Equal(t, want, object(t, resp)["error"], tenant)
+	}
+	resp := d.get("/fabrikam/oauth2/v2.0/authorize")
+	assert.Contains(t, resp.Header.Get("Content-Type"), "text/html")
+	assert.Equal(t, http.StatusNotFound, d.get("/"+SampleTenantID+"/oauth2/v2.0/nothing").StatusCode)
 	assert.Equal(t, http.StatusNotFound, d.get("/").StatusCode)
 	resp = d.get(tokenPath)
 	assert.Equal(t, http.StatusMethodNotAllowed, resp.StatusCode)
@@ -124,7 +147,7 @@ func TestConfigFaultsAreErrors(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"no base URL":           {},
 		"slash at the end":      {BaseURL: "https://localhost:8443/"},
-		"tenant not a GUID":     {BaseURL: "https://localhost:8443", Tenants: []string{"contoso"}},
+		"tenant not a GUID":     {BaseURL: "https://localhost:8443", Tenants: []Tenant{{ID: "contoso"}}},
 		"client not a GUID":     {BaseURL: "https://localhost:8443", Clients: []Client{{ID: "spa"}}},
 		"client there twice":    {BaseURL: "https://localhost:8443", Clients: []Client{{ID: spaID}, {ID: strings.ToUpper(spaID)}}},
 		"token version 3":       {BaseURL: "https://localhost:8443", Clients: []Client{{ID: spaID, AccessTokenVersion: 3}}},

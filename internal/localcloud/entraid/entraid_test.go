@@ -4,36 +4,47 @@ import (
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"io"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"acsauth/internal/localcloud/wire"
 	"acsauth/internal/secret"
 )
 
 const (
-	apiID      = "a1111111-1111-4111-8111-111111111111"
-	apiV1ID    = "a2222222-2222-4222-8222-222222222222"
-	spaID      = "c1111111-1111-4111-8111-111111111111"
-	apiSecret  = "api secret/with+odd:characters"
-	apiScope   = "api://" + apiID + "/access_as_user"
-	redirect   = "http://localhost:3000/auth"
-	otherID    = "0f0f0f0f-1111-4222-8333-444444444444"
-	tokenPath  = "/" + SampleTenantID + "/oauth2/v2.0/token"
-	verifier   = "a-verifier-of-at-least-forty-three-characters-0123"
-	federation = "federated.assertion.here"
+	apiID       = "a1111111-1111-4111-8111-111111111111"
+	apiV1ID     = "a2222222-2222-4222-8222-222222222222"
+	spaID       = "c1111111-1111-4111-8111-111111111111"
+	apiSecret   = "api secret/with+odd:characters"
+	apiScope    = "api://" + apiID + "/access_as_user"
+	redirect    = "http://localhost:3000/auth"
+	otherID     = "0f0f0f0f-1111-4222-8333-444444444444"
+	tokenPath   = "/" + SampleTenantID + "/oauth2/v2.0/token"
+	verifier    = "a-verifier-of-at-least-forty-three-characters-0123"
+	webRedirect = "https://web.example/signin-oidc"
 )
+
+// apiCertificate is made once: it takes a while.
+var apiCertificate = sync.OnceValue(func() *wire.Key {
+	key, err := wire.NewKey(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
 
 // directory is a Server on a real listener, with a clock to turn.
 type directory struct {
@@ -42,6 +53,8 @@ type directory struct {
 	now   time.Time
 	http  *http.Client
 	alice User
+	// certificate is the API's, for assertions.
+	certificate *wire.Key
 }
 
 func newDirectory(t *testing.T) *directory {
@@ -53,26 +66,26 @@ func newDirectory(t *testing.T) *directory {
 	d.http = listener.Client()
 	d.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
+	d.certificate = apiCertificate()
 	var err error
 	d.Server, err = New(Config{
 		BaseURL: listener.URL,
-		Tenants: []string{SampleTenantID, otherID},
+		Tenants: []Tenant{SampleTenant(), {ID: otherID}},
 		Clients: []Client{
-			{ID: apiID, Name: "API", Secret: secret.New(apiSecret), Scopes: []string{"access_as_user"}, AppRoles: []string{"Jobs.Run"}, KnownClients: []string{spaID}},
+			{ID: apiID, Name: "API", WebRedirectURIs: []string{webRedirect}, Certificates: []*x509.Certificate{d.certificate.Certificate()}, Federated: federated(listener.URL), Secret: secret.New(apiSecret), Scopes: []string{"access_as_user"}, AppRoles: []string{"Jobs.Run"}, KnownClients: []string{spaID}},
 			{ID: apiV1ID, Name: "old API", AppIDURI: "https://contoso.example/old", Scopes: []string{"access_as_user"}, AccessTokenVersion: 1},
 			{ID: spaID, Name: "<b>SPA</b>", RedirectURIs: []string{redirect, "http://localhost"}},
-		},
-		CheckAssertion: func(clientID, assertion string) error {
-			if clientID != apiID || assertion != federation {
-				return errors.New("wrong subject")
-			}
-			return nil
 		},
 		Now: func() time.Time { return d.now },
 	})
 	require.NoError(t, err)
 	serve = d.Server
 	return d
+}
+
+// federated trusts the directory's own token of a managed identity.
+func federated(baseURL string) []FederatedCredential {
+	return []FederatedCredential{{Issuer: baseURL + "/" + SampleTenantID + "/v2.0", Subject: "job", Audience: "api://AzureADTokenExchange"}}
 }
 
 func (d *directory) get(path string) *http.Response {
@@ -85,7 +98,13 @@ func (d *directory) get(path string) *http.Response {
 
 func (d *directory) post(path string, form url.Values) *http.Response {
 	d.t.Helper()
-	resp, err := d.http.PostForm(d.baseURL+path, form)
+	req, err := http.NewRequest(http.MethodPost, d.baseURL+path, strings.NewReader(form.Encode()))
+	require.NoError(d.t, err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if form.Get("client_id") == spaID && form.Get("grant_type") != "client_credentials" {
+		req.Header.Set("Origin", "http://localhost:3000") // as a browser does
+	}
+	resp, err := d.http.Do(req)
 	require.NoError(d.t, err)
 	d.t.Cleanup(func() { _ = resp.Body.Close() })
 	return resp
@@ -173,7 +192,6 @@ func signIn() url.Values {
 		"nonce":                 {"n-1"},
 		"code_challenge":        {challenge()},
 		"code_challenge_method": {"S256"},
-		"prompt":                {"none"},
 		"login_hint":            {"Alice@Contoso.example"},
 	}
 }
@@ -189,9 +207,11 @@ func with(form url.Values, pairs ...string) url.Values {
 	return form
 }
 
+// code signs Alice in with a click on each page that may come.
 func (d *directory) code(form url.Values) string {
 	d.t.Helper()
-	resp := d.get("/" + SampleTenantID + "/oauth2/v2.0/authorize?" + form.Encode())
+	form = with(form, choiceField, d.alice.choice(), consentField, "accept")
+	resp := d.post(authorizePath, form)
 	require.Equal(d.t, http.StatusFound, resp.StatusCode)
 	location, err := resp.Location()
 	require.NoError(d.t, err)
@@ -211,7 +231,7 @@ func redemption(code string) url.Values {
 	}
 }
 
-func text(t *testing.T, o map[string]any, name string) string {
+func member(t *testing.T, o map[string]any, name string) string {
 	t.Helper()
 	s, ok := o[name].(string)
 	require.True(t, ok, "%s in %v", name, o)

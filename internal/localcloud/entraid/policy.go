@@ -1,16 +1,15 @@
 package entraid
 
 import (
+	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 )
 
 // Policy is what the directory asks of a user beyond an account. Its zero value
 // asks nothing. It is looked at whenever a token is to be issued.
 type Policy struct {
 	// ConsentRequired: a scope counts as consented to only once the user has
-	// signed in to the app for it, or Consent has said so. Without it everything
+	// consented on the sign-in page, or Consent has said so. Without it everything
 	// counts as consented to by an administrator. An API's own permissions, which
 	// it needs for On-Behalf-Of, are consented to along with the API when a client
 	// app among its KnownClients asks for its ".default".
@@ -56,80 +55,47 @@ func (s *Server) demand(who subject, ss scopeSet) *stsError {
 	p := s.policyOf(who.user)
 	switch {
 	case p.Disabled:
-		return invalidGrant(50057, "The user account is disabled.")
+		return accountDisabled()
 	case p.ConsentRequired && !s.consented(who.user, who.client, ss):
 		return consentRequired(who.client)
 	case p.Blocked:
-		e := invalidGrant(53003, "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.")
-		e.suberror = "message_only"
-		return e
+		return blocked()
 	case p.StepUpRequired && ss.resource.microsoft && !who.steppedUp:
-		return &stsError{code: "interaction_required", suberror: "basic_action", number: 50076, claims: stepUpClaims,
-			message: fmt.Sprintf("Due to a configuration change made by your administrator, or because you moved to a new location, you must use multi-factor authentication to access '%s'.", ss.resource.appID)}
+		return stepUpRequired(ss.resource.appID)
 	}
 	return nil
+}
+
+func accountDisabled() *stsError { return invalidGrant(50057, "The user account is disabled.") }
+
+func unknownUser() *stsError {
+	return invalidGrant(50034, "The user account does not exist in the directory. To sign into this application, the account must be added to the directory.")
+}
+
+func blocked() *stsError {
+	e := invalidGrant(53003, "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.")
+	e.suberror = "message_only"
+	return e
 }
 
 func consentRequired(client Client) *stsError {
-	return &stsError{code: "invalid_grant", suberror: "consent_required", number: 65001,
-		message: fmt.Sprintf("The user or administrator has not consented to use the application with ID '%s' named '%s'. Send an interactive authorization request for this user and resource.", client.ID, client.Name)}
+	e := invalidGrant(65001, fmt.Sprintf("The user or administrator has not consented to use the application with ID '%s' named '%s'. Send an interactive authorization request for this user and resource.", client.ID, client.Name))
+	e.suberror = "consent_required"
+	return e
 }
 
-// consentKey is whose consent to what; an empty resource stands for all.
-type consentKey struct{ tenantID, objectID, clientID, resourceID string }
-
-// Consent notes that user has consented to the app's use of scopes, or of every
-// permission that it may ask for when there are none.
-func (s *Server) Consent(user User, clientID string, scopes ...string) error {
-	client, ok := s.client(clientID)
-	if !ok {
-		return fmt.Errorf("no client %q", clientID)
-	}
-	if len(scopes) == 0 {
-		s.noteConsent(consentKey{user.TenantID, user.ObjectID, client.ID, ""}, nil)
-	}
-	for _, scope := range scopes {
-		ss, err := s.parseScopes([]string{scope})
-		if err != nil {
-			return err
-		}
-		s.consent(user, client, ss)
-	}
-	return nil
+// stepUpRequired is the refusal with a claims challenge.
+func stepUpRequired(resourceID string) *stsError {
+	return &stsError{code: "interaction_required", suberror: "basic_action", number: 50076, claims: stepUpClaims,
+		message: fmt.Sprintf("Due to a configuration change made by your administrator, or because you moved to a new location, you must use multi-factor authentication to access '%s'.", resourceID)}
 }
 
-// consent notes the consent to the scopes of one resource, and with an API to
-// all that the API itself needs where the two are bound together.
-func (s *Server) consent(user User, client Client, ss scopeSet) {
-	s.noteConsent(consentKey{user.TenantID, user.ObjectID, client.ID, ss.resource.appID}, ss.granted)
-	api, ok := s.client(ss.resource.appID)
-	if ok && ss.isDefault && slices.ContainsFunc(api.KnownClients, func(id string) bool { return strings.EqualFold(id, client.ID) }) {
-		s.noteConsent(consentKey{user.TenantID, user.ObjectID, api.ID, ""}, nil)
+// asksStepUp reports whether parameter claims holds such a challenge.
+func asksStepUp(claims string) bool {
+	var asked struct {
+		AccessToken struct {
+			Polids json.RawMessage `json:"polids"`
+		} `json:"access_token"`
 	}
-}
-
-func (s *Server) noteConsent(k consentKey, scopes []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := append(slices.Clone(s.consents[k]), scopes...)
-	slices.Sort(all)
-	s.consents[k] = slices.Compact(all)
-}
-
-func (s *Server) consented(user User, client Client, ss scopeSet) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	k := consentKey{user.TenantID, user.ObjectID, client.ID, ""}
-	if _, ok := s.consents[k]; ok {
-		return true
-	}
-	k.resourceID = ss.resource.appID
-	return !slices.ContainsFunc(ss.granted, func(scope string) bool { return !slices.Contains(s.consents[k], scope) })
-}
-
-// ForgetConsents takes back every consent.
-func (s *Server) ForgetConsents() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.consents)
+	return json.Unmarshal([]byte(claims), &asked) == nil && len(asked.AccessToken.Polids) > 0
 }

@@ -21,7 +21,7 @@ func (d *directory) policed(p Policy) {
 func (d *directory) assertion(pairs ...string) string {
 	d.t.Helper()
 	code := d.code(with(signIn(), pairs...))
-	return text(d.t, d.tokens(with(redemption(code), "scope", apiScope)), "access_token")
+	return member(d.t, d.tokens(with(redemption(code), "scope", apiScope)), "access_token")
 }
 
 func TestOnBehalfOfWaitsForConsent(t *testing.T) {
@@ -50,10 +50,10 @@ func TestOnBehalfOfIsChallengedUntilTheUserStepsUp(t *testing.T) {
 	d.SetPolicy(Policy{StepUpRequired: true})
 	body := d.refused(onBehalfOf(d.assertion()), http.StatusBadRequest, "interaction_required", 50076)
 	assert.Equal(t, "basic_action", body["suberror"])
-	assert.JSONEq(t, stepUpClaims, text(t, body, "claims"))
+	assert.JSONEq(t, stepUpClaims, member(t, body, "claims"))
 
-	d.tokens(onBehalfOf(d.assertion("claims", text(t, body, "claims"))))
-	d.tokens(onBehalfOf(d.assertion("scope", apiScope+" "+graphScope)))
+	d.tokens(onBehalfOf(d.assertion("claims", member(t, body, "claims"), factorField, "approved")))
+	d.tokens(onBehalfOf(d.assertion("scope", apiScope+" "+graphScope, factorField, "approved")))
 	d.SetPolicy(Policy{})
 	d.tokens(onBehalfOf(d.assertion()))
 }

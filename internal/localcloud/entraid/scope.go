@@ -2,6 +2,7 @@ package entraid
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -30,6 +31,10 @@ const (
 
 const dotDefault = ".default"
 
+// permissionName is what Graph's permissions look like, such as
+// Calendars.ReadWrite.Shared; there are hundreds.
+var permissionName = regexp.MustCompile(`^[A-Z][A-Za-z-]*(\.[A-Z][A-Za-z]*)+$`)
+
 func oidcScopes() []string { return []string{"openid", "profile", "email", "offline_access"} }
 
 // resource is an API that tokens are issued for.
@@ -39,7 +44,9 @@ type resource struct {
 	version   int      // of its access tokens
 	microsoft bool     // Microsoft's own
 	useGUID   bool     // version 1.0 tokens carry the app id as aud, whatever was asked for
-	scopes    []string
+	scopes    []string // what .default stands for
+	open      bool     // has more scopes than are listed here
+	optional  []string // claims
 }
 
 func (s *Server) builtinResources() []resource {
@@ -52,8 +59,8 @@ func (s *Server) builtinResources() []resource {
 		{appID: TeamsAppID, microsoft: true, uris: []string{TeamsURI, TeamsAppID}, version: 2,
 			scopes: []string{"Teams.ManageCalls", "Teams.ManageChats", "TeamsExtension.ManageCalls"}},
 		// Graph's tokens are of version 1.0, and nobody but Graph may read them.
-		{appID: GraphAppID, microsoft: true, uris: graphURIs, version: 1, useGUID: true,
-			scopes: []string{"User.Read", "User.ReadWrite", "openid", "profile", "email"}},
+		{appID: GraphAppID, microsoft: true, uris: graphURIs, version: 1, useGUID: true, open: true,
+			scopes: []string{"User.Read", "User.ReadWrite", "openid", "profile", "email"}, optional: []string{"idtyp", "xms_cc"}},
 		{appID: TeamsAppID, microsoft: true, uris: []string{strings.TrimSuffix(ACSAudience, "/")}, version: 1},
 	}
 }
@@ -69,7 +76,7 @@ func (s *Server) resource(uri string) (resource, bool) {
 		if c.AppIDURI != "" {
 			uris = append(uris, strings.TrimSuffix(c.AppIDURI, "/"))
 		}
-		all = append(all, resource{appID: c.ID, uris: uris, version: c.AccessTokenVersion, scopes: c.Scopes})
+		all = append(all, resource{appID: c.ID, uris: uris, version: c.AccessTokenVersion, scopes: c.Scopes, optional: c.OptionalClaims})
 	}
 	for _, res := range all {
 		if slices.ContainsFunc(res.uris, func(u string) bool { return strings.EqualFold(u, uri) }) {
@@ -159,7 +166,7 @@ func (s *Server) parseScope(scope string) (res resource, uri, permission string,
 	res, ok := s.resource(uri)
 	if !ok {
 		return resource{}, "", "", &stsError{code: "invalid_resource", number: 500011,
-			message: fmt.Sprintf("The resource principal named %s was not found in the tenant.", uri)}
+			message: fmt.Sprintf("The resource principal named %s was not found in the tenant. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You might have sent your authentication request to the wrong tenant.", uri)}
 	}
 	if permission == dotDefault {
 		return res, uri, permission, nil
@@ -169,6 +176,9 @@ func (s *Server) parseScope(scope string) (res resource, uri, permission string,
 			return res, uri, name, nil
 		}
 	}
+	if res.open && permissionName.MatchString(permission) {
+		return res, uri, permission, nil
+	}
 	return resource{}, "", "", &stsError{code: "invalid_scope", number: 650053,
-		message: fmt.Sprintf("The client asked for scope '%s' that doesn't exist on the resource '%s'.", permission, uri)}
+		message: fmt.Sprintf("The application asked for scope '%s' that doesn't exist on the resource '%s'. Contact the app vendor.", permission, res.appID)}
 }

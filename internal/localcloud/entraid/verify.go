@@ -35,31 +35,27 @@ type Claims struct {
 // Verify lets the other stand-ins check a token of this one, for the real
 // services do that among themselves. It checks signature, issuer, time and that
 // the audience is one of those given; not scopes, and not that the user still
-// exists. Its errors are ErrSignature, ErrIssuer, ErrAudience and ErrExpired.
+// exists. Its errors are ErrSignature, ErrIssuer, ErrAudience, with which it
+// still returns the claims, and ErrExpired.
 func (s *Server) Verify(token string, audiences ...string) (Claims, error) {
 	keys := s.Keys()
 	all, err := wire.Verify(token, func(kid string) *rsa.PublicKey { return keys[kid] })
 	if err != nil {
 		return Claims{}, err
 	}
-	text := Claims{All: all}.text
-	seconds := func(name string) time.Time {
-		v, _ := all[name].(float64)
-		return time.Unix(int64(v), 0).UTC()
-	}
 	c := Claims{
-		Audience:  text("aud"),
-		Version:   text("ver"),
-		TenantID:  text("tid"),
-		ObjectID:  text("oid"),
-		ClientID:  text("azp"),
-		Scopes:    strings.Fields(text("scp")),
-		ExpiresAt: seconds("exp"),
+		Audience:  text(all, "aud"),
+		Version:   text(all, "ver"),
+		TenantID:  text(all, "tid"),
+		ObjectID:  text(all, "oid"),
+		ClientID:  text(all, "azp"),
+		Scopes:    strings.Fields(text(all, "scp")),
+		ExpiresAt: seconds(all, "exp"),
 		All:       all,
 	}
 	issuer := s.issuerV2(c.TenantID)
 	if c.Version == "1.0" {
-		issuer, c.ClientID = issuerV1(c.TenantID), text("appid")
+		issuer, c.ClientID = issuerV1(c.TenantID), text(all, "appid")
 	}
 	if roles, ok := all["roles"].([]any); ok {
 		for _, role := range roles {
@@ -67,17 +63,12 @@ func (s *Server) Verify(token string, audiences ...string) (Claims, error) {
 		}
 	}
 	switch {
-	case text("iss") != issuer || !slices.Contains(s.tenants, c.TenantID):
-		return Claims{}, fmt.Errorf("%w: expected %s, got %s", ErrIssuer, issuer, text("iss"))
+	case text(all, "iss") != issuer || !s.hasTenant(c.TenantID):
+		return Claims{}, fmt.Errorf("%w: expected %s, got %s", ErrIssuer, issuer, text(all, "iss"))
 	case !slices.Contains(audiences, c.Audience):
-		return Claims{}, fmt.Errorf("%w: expected one of %q, got %q", ErrAudience, audiences, c.Audience)
-	case s.expired(c.ExpiresAt) || s.now().Before(seconds("nbf")):
-		return Claims{}, fmt.Errorf("%w: from %s to %s", ErrExpired, seconds("nbf"), c.ExpiresAt)
+		return c, fmt.Errorf("%w: expected one of %q, got %q", ErrAudience, audiences, c.Audience)
+	case s.expired(c.ExpiresAt) || s.now().Before(seconds(all, "nbf")):
+		return Claims{}, fmt.Errorf("%w: from %s to %s", ErrExpired, seconds(all, "nbf"), c.ExpiresAt)
 	}
 	return c, nil
-}
-
-func (c Claims) text(name string) string {
-	v, _ := c.All[name].(string)
-	return v
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"acsauth/internal/localcloud/wire"
 )
 
 // requestsKept is how many requests a Service remembers.
@@ -38,7 +40,9 @@ type Request struct {
 	Method    string
 	Path      string // without the query, which may hold codes
 	Operation string
-	Status    int // zero when the connection was reset
+	Caller    string // who called, as far as the service found out
+	Reason    string // why it refused
+	Status    int    // zero when the connection was reset
 	Took      time.Duration
 	Fault     string // the knob that hit it
 }
@@ -83,7 +87,9 @@ func (s *Service) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen := Request{Time: time.Now(), Method: r.Method, Path: r.URL.EscapedPath(), Operation: s.Operation(r)}
 		watched := &statusWriter{ResponseWriter: w}
+		r, note := wire.WithNote(r)
 		defer func() {
+			seen.Caller, seen.Reason = note.Caller(), note.Reason()
 			seen.Took, seen.Status = time.Since(seen.Time), watched.status
 			s.remember(seen)
 		}()

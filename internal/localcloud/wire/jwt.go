@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"maps"
@@ -25,7 +26,7 @@ var b64 = base64.RawURLEncoding
 type Key struct {
 	ID          string // kid and x5t
 	private     *rsa.PrivateKey
-	certificate []byte // DER
+	certificate *x509.Certificate
 }
 
 // NewKey makes a random key, valid from the given time.
@@ -44,8 +45,48 @@ func NewKey(notBefore time.Time) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certify the signing key: %w", err)
 	}
+	return newKey(private, der)
+}
+
+func newKey(private *rsa.PrivateKey, der []byte) (*Key, error) {
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
 	thumbprint := sha1.Sum(der)
-	return &Key{ID: b64.EncodeToString(thumbprint[:]), private: private, certificate: der}, nil
+	return &Key{ID: b64.EncodeToString(thumbprint[:]), private: private, certificate: certificate}, nil
+}
+
+// Certificate is the key's own.
+func (k *Key) Certificate() *x509.Certificate { return k.certificate }
+
+// Export returns the key as PEM, its private half in clear text. ImportKey reads
+// it.
+func (k *Key) Export() string {
+	private, err := x509.MarshalPKCS8PrivateKey(k.private)
+	if err != nil {
+		panic(err) // an RSA key always fits
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})) +
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: k.certificate.Raw}))
+}
+
+// ImportKey reads what Export has written.
+func ImportKey(text string) (*Key, error) {
+	first, rest := pem.Decode([]byte(text))
+	second, _ := pem.Decode(rest)
+	if first == nil || second == nil {
+		return nil, errors.New("signing key: expected a private key and a certificate in PEM")
+	}
+	private, err := x509.ParsePKCS8PrivateKey(first.Bytes)
+	if err != nil {
+		return nil, errors.New("signing key: expected a private key in PKCS #8")
+	}
+	key, ok := private.(*rsa.PrivateKey)
+	if !ok {
+		return nil, errors.New("signing key: expected an RSA key")
+	}
+	return newKey(key, second.Bytes)
 }
 
 // Public returns the public half.
@@ -60,7 +101,7 @@ func (k *Key) JWK() map[string]any {
 		"x5t": k.ID,
 		"n":   b64.EncodeToString(k.private.N.Bytes()),
 		"e":   b64.EncodeToString(big.NewInt(int64(k.private.E)).Bytes()),
-		"x5c": []string{base64.StdEncoding.EncodeToString(k.certificate)},
+		"x5c": []string{base64.StdEncoding.EncodeToString(k.certificate.Raw)},
 	}
 }
 
@@ -90,7 +131,7 @@ func segment(v map[string]any) string {
 }
 
 // ErrSignature: the token is not a JWT that one of the keys has signed with
-// RS256.
+// RS256 or PS256.
 var ErrSignature = errors.New("not a token signed with a known key")
 
 // Verify returns the claims of a JWT that the key named in its header has
@@ -109,21 +150,42 @@ func Verify(token string, key func(kid string) *rsa.PublicKey) (claims map[strin
 		return nil, fmt.Errorf("%w: header: %w", ErrSignature, err)
 	}
 	public := key(header.Kid)
-	if header.Alg != "RS256" || public == nil {
-		return nil, fmt.Errorf("%w: alg %q, kid %q", ErrSignature, header.Alg, header.Kid)
+	if public == nil {
+		return nil, fmt.Errorf("%w: kid %q", ErrSignature, header.Kid)
 	}
 	signature, err := b64.Strict().DecodeString(parts[2])
 	if err != nil {
 		return nil, fmt.Errorf("%w: signature: %w", ErrSignature, err)
 	}
 	digest := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
-	if err := rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature); err != nil {
+	switch header.Alg {
+	case "RS256":
+		err = rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature)
+	case "PS256":
+		err = rsa.VerifyPSS(public, crypto.SHA256, digest[:], signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+	default:
+		err = fmt.Errorf("alg %q", header.Alg)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
 	}
 	if err := open(parts[1], &claims); err != nil {
 		return nil, fmt.Errorf("%w: claims: %w", ErrSignature, err)
 	}
 	return claims, nil
+}
+
+// Peek returns the header and the claims of a JWT without looking at its
+// signature: nothing in them can be relied on.
+func Peek(token string) (header, claims map[string]any, err error) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return nil, nil, fmt.Errorf("%w: expected 3 parts, got %d", ErrSignature, len(parts))
+	}
+	if err := errors.Join(open(parts[0], &header), open(parts[1], &claims)); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrSignature, err)
+	}
+	return header, claims, nil
 }
 
 func open(part string, v any) error {
