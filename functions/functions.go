@@ -75,6 +75,7 @@ type function struct {
 	public    bool   // needs no access token
 	parameter string // its route ends in it, as in token/{kind?}; empty for none
 	hero      bool   // answers as the hero samples do; its folder may be missing
+	timer     bool   // for the Functions host's timer, not for clients
 	serve     func(*app, *call) error
 }
 
@@ -93,6 +94,7 @@ func all() []function {
 		{name: "health", methods: []string{get, head}, public: true, serve: (*app).health},
 		{name: "openapi", methods: []string{get, head}, public: true, serve: (*app).openapi},
 		{name: "resourceMetadata", methods: []string{get, head}, public: true, serve: (*app).resourceMetadata},
+		{name: "sweepIdentities", methods: []string{post}, public: true, timer: true, serve: (*app).sweepIdentities},
 	}
 }
 
@@ -109,7 +111,7 @@ type app struct {
 // answers GET / at once, which is how the Functions host finds out that this
 // process is up.
 func New(o Options, table RouteTable) (http.Handler, error) {
-	paths, err := table.bind(all())
+	paths, err := table.bind(all(), o.UnderHost)
 	if err != nil {
 		return nil, err
 	}

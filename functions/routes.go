@@ -6,14 +6,19 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 )
 
 // RouteTable is what host.json and the folders of functions say about paths.
 type RouteTable struct {
-	prefix string            // extensions.http.routePrefix
-	routes map[string]string // route by name of the function
+	prefix string           // extensions.http.routePrefix
+	routes map[string]route // by name of the function
+}
+
+// route is what triggers a function.
+type route struct {
+	path  string // below the prefix, as function.json has it
+	timer bool   // no path: a timer of the Functions host does
 }
 
 type hostFile struct {
@@ -32,6 +37,22 @@ type functionFile struct {
 	} `json:"bindings"`
 }
 
+// route is that of the function with this name.
+func (f functionFile) route(name string) (route, error) {
+	for _, b := range f.Bindings {
+		switch {
+		case strings.EqualFold(b.Type, "timerTrigger"):
+			return route{timer: true}, nil
+		case !strings.EqualFold(b.Type, "httpTrigger"):
+		case b.Route == nil || *b.Route == "":
+			return route{path: name}, nil
+		default:
+			return route{path: strings.Trim(*b.Route, "/")}, nil
+		}
+	}
+	return route{}, errors.New("has neither an httpTrigger nor a timerTrigger")
+}
+
 // ReadRouteTable reads host.json and */function.json of an app folder.
 func ReadRouteTable(folder fs.FS) (RouteTable, error) {
 	var host hostFile
@@ -41,7 +62,7 @@ func ReadRouteTable(folder fs.FS) (RouteTable, error) {
 	if host.Version != "2.0" {
 		return RouteTable{}, fmt.Errorf("host.json: version is %q, want 2.0", host.Version)
 	}
-	t := RouteTable{prefix: "api", routes: map[string]string{}}
+	t := RouteTable{prefix: "api", routes: map[string]route{}}
 	if p := host.Extensions.HTTP.RoutePrefix; p != nil {
 		t.prefix = strings.Trim(*p, "/")
 	}
@@ -55,18 +76,8 @@ func ReadRouteTable(folder fs.FS) (RouteTable, error) {
 			return RouteTable{}, err
 		}
 		name := path.Dir(file)
-		i := slices.IndexFunc(f.Bindings, func(b struct {
-			Type  string  `json:"type"`
-			Route *string `json:"route"`
-		}) bool {
-			return strings.EqualFold(b.Type, "httpTrigger")
-		})
-		if i < 0 {
-			return RouteTable{}, fmt.Errorf("%s: has no httpTrigger", file)
-		}
-		t.routes[name] = name
-		if route := f.Bindings[i].Route; route != nil && *route != "" {
-			t.routes[name] = strings.Trim(*route, "/")
+		if t.routes[name], err = f.route(name); err != nil {
+			return RouteTable{}, fmt.Errorf("%s: %w", file, err)
 		}
 	}
 	return t, nil
@@ -87,29 +98,38 @@ func readJSON(folder fs.FS, file string, into any) error {
 // without a function, a function without a folder, one path for two, or a
 // parameter that the function does not know is an error. Only the folders of the
 // hero samples' functions may be missing.
-func (t RouteTable) bind(functions []function) (map[string]function, error) {
+//
+// The Functions host calls a timer's function by its name, without the prefix.
+// No client gets there: the host hands on what matches the route of a function
+// that has one, and without the host there is no such path.
+func (t RouteTable) bind(functions []function, underHost bool) (map[string]function, error) {
 	var errs []error
 	paths := map[string]function{}
 	seen := map[string]bool{}
 	for _, f := range functions {
 		seen[f.name] = true
 		route, ok := t.routes[f.name]
-		if !ok {
-			if !f.hero {
-				errs = append(errs, fmt.Errorf("function %s has no folder with a function.json", f.name))
+		if !ok || route.timer != f.timer {
+			if !f.hero || ok {
+				errs = append(errs, fmt.Errorf("function %s has no folder with a function.json for its kind of trigger", f.name))
 			}
 			continue
 		}
-		fixed, err := f.cutParameter(route)
+		fixed, err := f.cutParameter(route.path)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		key := routeKey(path.Join("/", t.prefix, fixed))
+		if f.timer {
+			key = routeKey("/" + f.name)
+		}
 		if other, taken := paths[key]; taken {
 			errs = append(errs, fmt.Errorf("functions %s and %s have the same route", other.name, f.name))
 		}
-		paths[key] = f
+		if !f.timer || underHost {
+			paths[key] = f
+		}
 	}
 	for name := range t.routes {
 		if !seen[name] {
@@ -133,7 +153,7 @@ func (f function) cutParameter(route string) (string, error) {
 
 // path is that of a function in the table.
 func (t RouteTable) path(function string) string {
-	return path.Join("/", t.prefix, t.routes[function])
+	return path.Join("/", t.prefix, t.routes[function].path)
 }
 
 // routeKey makes of a path what routes are compared by: the Functions host

@@ -49,7 +49,7 @@ func TestPathsFollowTheAppFolder(t *testing.T) {
 			nil, "folder c has a function.json but there is no function"},
 		{"a folder too few", map[string]string{"host.json": oneFunction, "a/function.json": httpFunction("a")}, nil, "function b has no folder"},
 		{"one route for two", map[string]string{"host.json": oneFunction, "a/function.json": httpFunction("x"), "b/function.json": httpFunction("X")}, nil, "same route"},
-		{"no trigger", map[string]string{"host.json": oneFunction, "a/function.json": `{"bindings":[]}`}, nil, "a/function.json: has no httpTrigger"},
+		{"no trigger", map[string]string{"host.json": oneFunction, "a/function.json": `{"bindings":[]}`}, nil, "a/function.json: has neither"},
 		{"no host.json", nil, nil, "host.json"},
 		{"another version", map[string]string{"host.json": `{}`}, nil, "want 2.0"},
 		{"broken host.json", map[string]string{"host.json": `{`}, nil, "host.json"},
@@ -59,7 +59,7 @@ func TestPathsFollowTheAppFolder(t *testing.T) {
 			table, err := ReadRouteTable(folder(row.files))
 			var paths map[string]function
 			if err == nil {
-				paths, err = table.bind(three)
+				paths, err = table.bind(three, true)
 			}
 			if row.err != "" {
 				require.ErrorContains(t, err, row.err)
@@ -72,6 +72,39 @@ func TestPathsFollowTheAppFolder(t *testing.T) {
 			}
 			assert.ElementsMatch(t, row.want, got)
 		})
+	}
+}
+
+const timer = `{"bindings":[{"type":"timerTrigger","name":"timer","schedule":"0 */5 * * * *"}]}`
+
+func TestATimerIsForTheHostAlone(t *testing.T) {
+	functions := []function{{name: "a"}, {name: "sweep", timer: true}}
+	for _, host := range []string{oneFunction, noPrefix} {
+		table, err := ReadRouteTable(folder(map[string]string{"host.json": host, "a/function.json": httpFunction("a"), "sweep/function.json": timer}))
+		require.NoError(t, err)
+		paths, err := table.bind(functions, true)
+		require.NoError(t, err)
+		assert.Equal(t, "sweep", paths["/sweep"].name, "without the prefix")
+		paths, err = table.bind(functions, false)
+		require.NoError(t, err)
+		assert.Len(t, paths, 1)
+	}
+	for name, row := range map[string]struct {
+		files map[string]string
+		err   string
+	}{
+		"no folder":                  {map[string]string{"a/function.json": httpFunction("a")}, "function sweep has no folder"},
+		"a route in place of it":     {map[string]string{"a/function.json": httpFunction("a"), "sweep/function.json": httpFunction("sweep")}, "function sweep has no folder"},
+		"a timer in place of a":      {map[string]string{"a/function.json": timer, "sweep/function.json": timer}, "function a has no folder"},
+		"a client's way to it":       {map[string]string{"a/function.json": httpFunction("Sweep"), "sweep/function.json": timer}, "same route"},
+		"a client's way to much":     {map[string]string{"a/function.json": httpFunction("{*all}"), "sweep/function.json": timer}, "does not take the parameters"},
+		"a timer without a function": {map[string]string{"a/function.json": httpFunction("a"), "sweep/function.json": timer, "b/function.json": timer}, "folder b"},
+	} {
+		row.files["host.json"] = noPrefix
+		table, err := ReadRouteTable(folder(row.files))
+		require.NoError(t, err, name)
+		_, err = table.bind(functions, true)
+		assert.ErrorContains(t, err, row.err, name)
 	}
 }
 

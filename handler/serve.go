@@ -64,7 +64,7 @@ func (p *Program) serve(ctx context.Context, cfg config.Config, log *slog.Logger
 	go func() {
 		defer close(done)
 		s.warm(background)
-		s.sweepForever(background)
+		s.sweep(background, cfg.UnderHost)
 	}()
 	defer func() { cancel(); <-done }()
 

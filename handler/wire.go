@@ -199,14 +199,18 @@ func (s *service) warm(ctx context.Context) {
 	wg.Wait()
 }
 
-// sweepForever finishes erasures that were noted and not done.
-func (s *service) sweepForever(ctx context.Context) {
+// sweep finishes erasures that were noted and not done: now, and, where no timer
+// of the Functions host sees to it, again and again until ctx ends.
+func (s *service) sweep(ctx context.Context, once bool) {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		sweeping, cancel := context.WithTimeout(ctx, sweepInterval)
 		_, _ = s.identities.Sweep(sweeping) // which logs what it did
 		cancel()
+		if once {
+			return
+		}
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
