@@ -76,6 +76,7 @@ type Expected struct {
 // Verifier checks access tokens. It may be used from many goroutines.
 type Verifier struct {
 	expected Expected
+	client   *http.Client
 	now      func() time.Time
 	issuers  map[string]*issuer // by claim iss
 	accepted acceptedTokens
@@ -97,7 +98,7 @@ func New(expected Expected, client *http.Client, log *slog.Logger, now func() ti
 	if len(expected.Tenants) == 0 || len(expected.Audiences) == 0 || expected.Scope == "" {
 		return nil, errors.New("entra: want at least one tenant, one audience and a scope")
 	}
-	v := &Verifier{expected: expected, now: now, issuers: map[string]*issuer{}, accepted: newAcceptedTokens()}
+	v := &Verifier{expected: expected, client: client, now: now, issuers: map[string]*issuer{}, accepted: newAcceptedTokens()}
 	for _, tenantID := range expected.Tenants {
 		if !identity.IsGUID(tenantID) {
 			return nil, fmt.Errorf("entra: tenant id %q is not a GUID", tenantID)
@@ -196,34 +197,16 @@ func (v *Verifier) check(c claims, iss *issuer, raw string) (identity.Caller, er
 		c = c.ofB2C(iss.tenantID)
 	}
 	now := v.now()
-	switch {
-	case !now.Before(c.expires):
-		return identity.Caller{}, invalid("The access token has expired.")
-	case c.issuedAt.After(now.Add(clockSkew)), c.notBefore.After(now.Add(clockSkew)):
-		return identity.Caller{}, invalid("The access token is not valid yet.")
-	case !c.expires.After(c.issuedAt), c.expires.Sub(c.issuedAt) > maxLifetime:
-		return identity.Caller{}, invalid("The access token has an impossible lifetime.")
-	case c.version != iss.version:
-		return identity.Caller{}, invalid("The access token is of another version.")
-	case iss.policy != "" && !strings.EqualFold(c.policy(), iss.policy):
-		return identity.Caller{}, invalid("The access token was issued by another user flow.")
-	case !strings.EqualFold(c.tenantID, iss.tenantID):
-		return identity.Caller{}, invalid("The access token names another tenant than its issuer.")
-	case c.scope == "", strings.EqualFold(c.identityType, "app"):
-		return identity.Caller{}, identity.Errorf(identity.CodeUserTokenRequired,
-			"Send an access token of a signed-in user. This one is an ID token or was issued to an application alone.")
-	case !slices.Contains(strings.Split(c.scope, " "), v.expected.Scope):
-		return identity.Caller{}, identity.Errorf(identity.CodeInsufficientScope, "The access token lacks the scope %s.", v.expected.Scope)
+	for _, rule := range claimRules {
+		if err := rule.check(v, c, iss, now); err != nil {
+			return identity.Caller{}, err
+		}
 	}
 	user, err := identity.NewUser(c.tenantID, c.objectID)
 	if err != nil {
-		return identity.Caller{}, invalid("The access token does not name its user.").Because(err)
+		return identity.Caller{}, err // a rule has seen to it
 	}
-	client := c.client()
-	if len(v.expected.Clients) > 0 && !slices.ContainsFunc(v.expected.Clients, func(id string) bool { return strings.EqualFold(id, client) }) {
-		return identity.Caller{}, identity.Errorf(identity.CodeClientNotAllowed, "The client application may not call this API.")
-	}
-	return identity.Caller{User: user, ClientID: client, Roles: c.roles, AccessToken: secret.New(raw)}, nil
+	return identity.Caller{User: user, ClientID: c.client(), Roles: c.roles, AccessToken: secret.New(raw)}, nil
 }
 
 func invalid(detail string) *identity.Error {

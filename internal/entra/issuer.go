@@ -11,19 +11,23 @@ import (
 
 // issuerForm is how one issuer signs itself, and where its keys are.
 type issuerForm struct {
-	iss        string // claim iss, compared as it is
-	tenantID   string // claim tid
-	version    string // claim ver
-	policy     string // claim tfp, in Azure AD B2C
-	keysURL    string
-	keyIssuers []string // what the keys' own issuer may be
+	iss         string // claim iss, compared as it is
+	tenantID    string // claim tid
+	version     string // claim ver
+	policy      string // claim tfp, in Azure AD B2C
+	keysURL     string
+	keyIssuers  []string // what the keys' own issuer may be
+	metadataURL string
 }
+
+const metadataPath = "/.well-known/openid-configuration"
 
 // forms returns the issuers of one tenant, whose id is in lower case:
 // https://learn.microsoft.com/entra/identity-platform/access-tokens
 func (e Expected) forms(tenantID string) []issuerForm {
 	base := e.AuthorityHost + "/" + tenantID
-	v2 := issuerForm{iss: base + "/v2.0", tenantID: tenantID, version: "2.0", keysURL: base + "/discovery/v2.0/keys"}
+	v2 := issuerForm{iss: base + "/v2.0", tenantID: tenantID, version: "2.0",
+		keysURL: base + "/discovery/v2.0/keys", metadataURL: base + "/v2.0" + metadataPath}
 	if e.Policy != "" {
 		return e.b2cForms(tenantID)
 	}
@@ -31,7 +35,8 @@ func (e Expected) forms(tenantID string) []issuerForm {
 		// Entra External ID answers at a name and signs itself with the id.
 		v2.iss = "https://" + tenantID + ".ciamlogin.com/" + tenantID + "/v2.0"
 	}
-	v1 := issuerForm{iss: v1IssuerHost(e.AuthorityHost) + "/" + tenantID + "/", tenantID: tenantID, version: "1.0", keysURL: base + "/discovery/keys"}
+	v1 := issuerForm{iss: v1IssuerHost(e.AuthorityHost) + "/" + tenantID + "/", tenantID: tenantID, version: "1.0",
+		keysURL: base + "/discovery/keys", metadataURL: base + metadataPath}
 	v2.keyIssuers = []string{v2.iss, v1.iss}
 	v1.keyIssuers = v2.keyIssuers
 	if e.AcceptV1 {
@@ -44,8 +49,9 @@ func (e Expected) forms(tenantID string) []issuerForm {
 // and the tokens call themselves version 1.0:
 // https://learn.microsoft.com/azure/active-directory-b2c/tokens-overview
 func (e Expected) b2cForms(tenantID string) []issuerForm {
+	base := e.AuthorityHost + "/" + tenantID + "/" + url.PathEscape(strings.ToLower(e.Policy))
 	plain := issuerForm{iss: e.AuthorityHost + "/" + tenantID + "/v2.0/", tenantID: tenantID, version: "1.0", policy: e.Policy,
-		keysURL: e.AuthorityHost + "/" + tenantID + "/" + url.PathEscape(strings.ToLower(e.Policy)) + "/discovery/v2.0/keys"}
+		keysURL: base + "/discovery/v2.0/keys", metadataURL: base + "/v2.0" + metadataPath}
 	withPolicy := plain
 	withPolicy.iss = e.AuthorityHost + "/tfp/" + tenantID + "/" + strings.ToLower(e.Policy) + "/v2.0/"
 	plain.keyIssuers = []string{plain.iss, withPolicy.iss}
