@@ -2,61 +2,188 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
 	"log/slog"
-	"time"
+	"strings"
 
 	"acsauth/internal/config"
 )
 
+// maxTokenInput is more than any access token has, line end included.
+const maxTokenInput = 64 << 10
+
+const checkUsage = `usage: handler check [--json] [--token -]
+  --json       print the findings as JSON
+  --token -    also judge the access token on standard input
+`
+
+// item is one finding of a check.
+type item struct {
+	Part   string `json:"part"` // settings, entra, acs, store, clock or token
+	Name   string `json:"name"`
+	Status status `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	Cure   string `json:"cure,omitempty"`
+}
+
+type status string
+
 const (
-	checkTimeout = 15 * time.Second
-	acsCure      = "Compare ACS_CONNECTION_STRING with the portal, or give the managed identity a role on the ACS resource."
+	statusOK   status = "ok"
+	statusWarn status = "warn"
+	statusFail status = "fail"
+	statusSkip status = "skip" // not looked at, because of what failed before it
 )
 
-// check tries everything that the settings name and says what to mend. It
-// changes nothing upstream; the embedded store's file is made where it is missing.
-func (p *Program) check(ctx context.Context, cfg config.Config, _ *slog.Logger) error {
-	p.printf(p.Stdout, "ok    settings\n")
-	for _, name := range cfg.UnknownNames {
-		p.printf(p.Stdout, "warn  %s looks like a setting but is none\n", name)
+// checkup gathers findings.
+type checkup struct{ items []item }
+
+func (c *checkup) add(part, name string, s status, detail, cure string) {
+	c.items = append(c.items, item{part, name, s, detail, cure})
+}
+
+// judge adds the outcome of a try, and reports whether it was good.
+func (c *checkup) judge(part, name, detail string, err error, cure string) bool {
+	if err == nil {
+		c.add(part, name, statusOK, detail, "")
+		return true
 	}
-	quiet := slog.New(slog.DiscardHandler)
-	s, err := open(cfg, quiet)
+	c.add(part, name, statusFail, plainly(err), cure)
+	return false
+}
+
+func (c *checkup) failed() bool {
+	for _, i := range c.items {
+		if i.Status == statusFail {
+			return true
+		}
+	}
+	return false
+}
+
+// check looks at every setting, tries everything that they name, and says what
+// to mend. What it writes, one row of the mapping table or a row in the embedded
+// store's file, it deletes again.
+func (p *Program) check(ctx context.Context, args []string) int {
+	flags := flag.NewFlagSet("check", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	asJSON := flags.Bool("json", false, "")
+	token := flags.String("token", "", "")
+	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
+		p.printf(p.Stderr, "%s", checkUsage)
+		return exitUsage
+	}
+	if *token != "" && *token != "-" {
+		p.printf(p.Stderr, "acsauth: give the token on standard input, with --token -: everybody on this machine can read a command line\n")
+		return exitUsage
+	}
+	var c checkup
+	code := exitOK
+	cfg, err := config.Load(p.Environ)
+	c.settings(p.Environ, cfg, err)
 	if err != nil {
-		p.printf(p.Stdout, "fail  %v\n", err)
-		return errReported
+		code = exitUsage
+	} else if p.try(ctx, &c, cfg, *token); c.failed() {
+		code = exitFailure
+	}
+	if *asJSON {
+		p.printJSON(c.items, code)
+	} else {
+		p.printItems(c.items)
+	}
+	return code
+}
+
+func (c *checkup) settings(environ []string, cfg config.Config, err error) {
+	var faults config.Faults
+	_ = errors.As(err, &faults)
+	for _, g := range config.Inspect(environ, faults) {
+		detail := "default: " + strings.ReplaceAll(g.Default, "`", "")
+		if g.Set {
+			detail = g.Value + ", from the environment"
+		}
+		switch {
+		case g.Problem == "":
+			c.add("settings", g.Name, statusOK, detail, "")
+			continue
+		case g.Set:
+			detail += ": it " + g.Problem
+		default:
+			detail = g.Problem
+		}
+		c.add("settings", g.Name, statusFail, detail, "It takes: "+strings.ReplaceAll(g.Meaning, "`", "")+".")
+	}
+	for _, name := range cfg.UnknownNames {
+		c.add("settings", name, statusWarn, "looks like a setting but is none", "Compare its spelling with the list above.")
+	}
+}
+
+// try calls what the settings name.
+func (p *Program) try(ctx context.Context, c *checkup, cfg config.Config, token string) {
+	s, err := open(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		c.add("start", "service", statusFail, plainly(err), openCure(cfg))
+		return
 	}
 	defer s.close()
+	dates := watchDates(s.client)
+	c.entra(ctx, s, cfg)
+	c.acs(ctx, s, cfg)
+	c.store(ctx, s, cfg)
+	c.clocks(dates)
+	if token == "" {
+		return
+	}
+	raw, err := io.ReadAll(io.LimitReader(p.Stdin, maxTokenInput))
+	if err != nil {
+		c.add("token", "input", statusFail, plainly(err), "Send the token on standard input.")
+		return
+	}
+	c.token(ctx, s, strings.TrimSpace(string(raw)))
+}
 
-	type step struct {
-		name string
-		try  func(context.Context) error
-		cure string
+func (p *Program) printItems(items []item) {
+	width := 0
+	for _, i := range items {
+		width = max(width, len(i.Name))
 	}
-	steps := []step{
-		{"signing keys of Entra ID", s.verifier.Warm, "Is ENTRA_TENANT_ID the directory id of your tenant, and can this machine reach the authority host?"},
-		{"communication service", s.acs.CheckAccess, acsCure},
-		{"mapping store", s.store.Ping, "Compare the TABLES_ settings with the storage account, or give the managed identity the role Storage Table Data Contributor."},
-	}
-	if s.onBehalfOf != nil {
-		steps = append(steps, step{"credential for On-Behalf-Of",
-			func(ctx context.Context) error { return s.onBehalfOf.CheckCredential(ctx, cfg.GraphURL) },
-			"Compare the secret, the certificate or the federated credential with the app registration, and see whether it has expired."})
-	}
-	failed := false
-	for _, step := range steps {
-		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-		err := step.try(ctx)
-		cancel()
-		if err == nil {
-			p.printf(p.Stdout, "ok    %s\n", step.name)
-			continue
+	part := ""
+	for _, i := range items {
+		if i.Part != part {
+			part = i.Part
+			p.printf(p.Stdout, "%s\n", part)
 		}
-		failed = true
-		p.printf(p.Stdout, "fail  %s: %v\n      %s\n", step.name, err, step.cure)
+		p.printf(p.Stdout, "  %-4s  %-*s  %s\n", i.Status, width, i.Name, i.Detail)
+		if i.Cure != "" {
+			p.printf(p.Stdout, "  %4s  %-*s  → %s\n", "", width, "", i.Cure)
+		}
 	}
-	if failed {
-		return errReported
+	counts := map[status]int{}
+	for _, i := range items {
+		counts[i.Status]++
 	}
-	return nil
+	p.printf(p.Stdout, "%d ok, %d warnings, %d failed\n", counts[statusOK], counts[statusWarn], counts[statusFail])
+}
+
+func (p *Program) printJSON(items []item, code int) {
+	e := json.NewEncoder(p.Stdout)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	_ = e.Encode(struct {
+		OK       bool   `json:"ok"`
+		ExitCode int    `json:"exitCode"`
+		Findings []item `json:"findings"`
+	}{code == exitOK, code, items})
+}
+
+// plainly is an error without the code that is meant for clients.
+func plainly(err error) string {
+	if cause := errors.Unwrap(err); cause != nil && isForClients(err) {
+		return cause.Error()
+	}
+	return fmt.Sprint(err)
 }

@@ -24,7 +24,9 @@ var version = "dev"
 
 const usage = `usage:
   handler            serve
-  handler check      look at the settings and try what they name
+  handler check      look at the settings and try what they name;
+                     --json, and --token - for a token on standard input
+  handler health     ask the service on this machine whether it lives
   handler teams      who may use Teams Phone Extensibility
   handler version    print the version
 `
@@ -33,6 +35,7 @@ const usage = `usage:
 type Program struct {
 	Args           []string // without the program's name
 	Environ        []string // as os.Environ
+	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Listening      func(net.Addr) // called once the server listens; may be nil
 }
@@ -40,14 +43,19 @@ type Program struct {
 // Run does what Args say until it is done or ctx ends, and returns the exit
 // code.
 func (p *Program) Run(ctx context.Context) int {
-	if len(p.Args) > 0 && p.Args[0] == "teams" {
-		return p.teams(ctx, p.Args[1:])
+	if len(p.Args) > 0 {
+		switch p.Args[0] {
+		case "check":
+			return p.check(ctx, p.Args[1:])
+		case "teams":
+			return p.teams(ctx, p.Args[1:])
+		}
 	}
 	switch strings.Join(p.Args, " ") {
 	case "":
 		return p.configured(ctx, p.serve)
-	case "check":
-		return p.configured(ctx, p.check)
+	case "health":
+		return p.configured(ctx, p.health)
 	case "version", "--version", "-version":
 		p.printf(p.Stdout, "acsauth %s\n", fullVersion())
 		return exitOK

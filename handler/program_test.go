@@ -62,29 +62,6 @@ func TestArguments(t *testing.T) {
 	assert.Contains(t, errs, "usage:")
 }
 
-func TestCheckTriesEverythingAndSaysWhatToDo(t *testing.T) {
-	code, out, _ := outcome(settings(t, nil), "check")
-	assert.Equal(t, 0, code, out)
-	assert.Equal(t, 5, strings.Count(out, "ok    "), out)
-
-	key := "d3Jvbmctd3Jvbmctd3Jvbmc="
-	for name, row := range map[string]struct{ changes map[string]string }{
-		"signing keys":          {map[string]string{"ENTRA_TENANT_ID": "11111111-1111-4111-8111-111111111111", "ENTRA_CLIENT_SECRET": ""}},
-		"credential for":        {map[string]string{"ENTRA_CLIENT_SECRET": key}},
-		"communication service": {map[string]string{"ACS_CONNECTION_STRING": "endpoint=" + cloud.ACSURL + ";accesskey=" + key}},
-		"mapping store":         {map[string]string{"IDENTITY_STORE": "tables", "TABLES_CONNECTION_STRING": "TableEndpoint=http://127.0.0.1:1/x;AccountName=acc;AccountKey=" + key}},
-	} {
-		code, out, errs := outcome(settings(t, row.changes), "check")
-		assert.Equal(t, 1, code, name)
-		assert.Contains(t, out, "fail  "+name)
-		assert.Equal(t, 1, strings.Count(out, "fail"), out)
-		assert.NotContains(t, out+errs, key)
-	}
-	before := cloud.ACS.Calls()
-	outcome(settings(t, nil), "check")
-	assert.Equal(t, before[acsidentity.OpCreate], cloud.ACS.Calls()[acsidentity.OpCreate], "check makes no identity")
-}
-
 func TestAStoreThatCannotBeOpenedEndsTheProgram(t *testing.T) {
 	code, _, errs := outcome(settings(t, map[string]string{"LOCAL_STORE_PATH": filepath.Join("/dev/null", "x", "y.db")}))
 	assert.Equal(t, 1, code)

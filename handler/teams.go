@@ -130,7 +130,7 @@ func (p *Program) runTeamsCommand(ctx context.Context, cmd teamsCommand, cfg con
 	}
 	err = p.onAssignment(ctx, cmd, client)
 	if identity.CodeOf(err) == identity.CodeUpstreamRejected {
-		return fmt.Errorf("%w\n%s", err, acsCure)
+		return fmt.Errorf("%w\n%s", err, acsCure(cfg, err))
 	}
 	return err
 }

@@ -270,7 +270,8 @@ func TestUnderTheHostThePlatformDoesCORS(t *testing.T) {
 }
 
 func TestMisspeltSettingsAreNoticed(t *testing.T) {
-	c, err := Load(environ(map[string]string{"ENTRA_TENANTID": "x", "ACS_SCOPES": "x", "PATH": "x"}))
+	c, err := Load(environ(map[string]string{"ENTRA_TENANTID": "x", "ACS_SCOPES": "x", "PATH": "x",
+		"IDENTITY_ENDPOINT": "http://127.0.0.1", "IDENTITY_HEADER": "x"}))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"ACS_SCOPES", "ENTRA_TENANTID"}, c.UnknownNames)
 }
@@ -304,4 +305,23 @@ func TestTheSampleSettingsAreKnownAndValid(t *testing.T) {
 	assert.Equal(t, "custom", sample.Values["FUNCTIONS_WORKER_RUNTIME"])
 	_, err = Load(list)
 	assert.NoError(t, err)
+}
+
+func TestInspectShowsNoSecretAndNoValueAtFault(t *testing.T) {
+	list := environ(map[string]string{"ACS_CONNECTION_STRING": "endpoint=https://a.example/;accesskey=" + key, "ACS_ENDPOINT": "accesskey=" + key, "LOG_LEVEL": "debug"})
+	_, err := Load(list)
+	var faults Faults
+	require.ErrorAs(t, err, &faults)
+	given := map[string]Given{}
+	for i, g := range Inspect(list, faults) {
+		assert.Equal(t, Settings()[i], g.Setting)
+		assert.NotContains(t, g.Value+g.Problem, key)
+		given[g.Name] = g
+	}
+	assert.Equal(t, "[redacted]", given["ACS_CONNECTION_STRING"].Value)
+	assert.Equal(t, "[not shown]", given["ACS_ENDPOINT"].Value)
+	assert.Contains(t, given["ACS_ENDPOINT"].Problem, "is wrong")
+	assert.Contains(t, given["ACS_ENDPOINT"].Problem, "one of them must go", "both of its faults")
+	assert.Equal(t, "debug", given["LOG_LEVEL"].Value)
+	assert.False(t, given["PORT"].Set)
 }

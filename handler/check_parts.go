@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"acsauth/internal/acs"
+	"acsauth/internal/config"
+	"acsauth/internal/identity"
+)
+
+const (
+	checkTimeout = 15 * time.Second
+	// clockWarn and clockFail are how far clocks may be apart. Entra ID's tokens
+	// tolerate 5 minutes; what ACS tolerates of a signed request is not written
+	// down anywhere.
+	clockWarn = 30 * time.Second
+	clockFail = 5 * time.Minute
+)
+
+// limited runs one try with a time-out.
+func limited(ctx context.Context, try func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	return try(ctx)
+}
+
+func isForClients(err error) bool {
+	_, ok := err.(*identity.Error)
+	return ok
+}
+
+func isRejection(err error) bool { return identity.CodeOf(err) == identity.CodeUpstreamRejected }
+
+func reach(address string) string {
+	if u, err := url.Parse(address); err == nil && u.Host != "" {
+		address = u.Host
+	}
+	return "Is " + address + " the right host, and does this machine reach it? HTTPS_PROXY names a proxy, SSL_CERT_FILE a certificate authority of your own."
+}
+
+func openCure(cfg config.Config) string {
+	if cfg.Store == config.StoreLocal {
+		return "Only one process at a time can have the embedded store open: is the service running? LOCAL_STORE_PATH must be a file that it may write."
+	}
+	return "The settings are of the right form, but can't be used together."
+}
+
+func (c *checkup) entra(ctx context.Context, s *service, cfg config.Config) {
+	cure := func(err error) string {
+		if errors.As(err, new(*url.Error)) {
+			return reach(cfg.Entra.AuthorityHost)
+		}
+		return "Is ENTRA_TENANT_ID the directory id of your tenant, and ENTRA_AUTHORITY_HOST the cloud that it is in?"
+	}
+	err := limited(ctx, s.verifier.CheckMetadata)
+	c.judge("entra", "metadata", strings.Join(s.verifier.Issuers(), ", "), err, cure(err))
+	err = limited(ctx, s.verifier.Warm)
+	c.judge("entra", "signing keys", "there", err, cure(err))
+	if s.onBehalfOf == nil {
+		return
+	}
+	err = limited(ctx, func(ctx context.Context) error { return s.onBehalfOf.CheckCredential(ctx, cfg.GraphURL) })
+	c.judge("entra", "credential for On-Behalf-Of", "accepted", err,
+		"Compare ENTRA_CLIENT_SECRET, the certificate or the federated credential with the app registration, and see whether it has expired.")
+}
+
+func (c *checkup) acs(ctx context.Context, s *service, cfg config.Config) {
+	err := limited(ctx, s.acs.CheckAccess)
+	c.judge("acs", "access", cfg.ACS.Endpoint+" takes this service's authority", err, acsCure(cfg, err))
+}
+
+func acsCure(cfg config.Config, err error) string {
+	var refusal *acs.Error // nil where ACS was not reached
+	errors.As(err, &refusal)
+	withKey := !cfg.ACS.AccessKey.Empty()
+	switch {
+	case refusal != nil && !isRejection(err):
+		return "ACS has trouble of its own. Try again, and look at https://azure.status.microsoft."
+	case refusal != nil && withKey:
+		return "Copy ACS_CONNECTION_STRING again from the portal (the ACS resource, Keys): a key that was regenerated is worth nothing. The resource must allow local authentication."
+	case refusal != nil:
+		return "Give " + identityName(cfg.ManagedIdentity) + " the role Communication and Email Service Owner on the ACS resource. A new role takes some minutes."
+	case withKey:
+		return reach(cfg.ACS.Endpoint)
+	}
+	return reach(cfg.ACS.Endpoint) + " " + noIdentity(cfg.ManagedIdentity, "ACS_CONNECTION_STRING")
+}
+
+func identityName(clientID string) string {
+	if clientID == "" {
+		return "the system-assigned managed identity"
+	}
+	return "the managed identity with client id " + clientID
+}
+
+// store writes a mapping of a user who does not exist, reads it and deletes it.
+func (c *checkup) store(ctx context.Context, s *service, cfg config.Config) {
+	where := cfg.Store
+	user, err := identity.NewUser("00000000-0000-4000-8000-000000000000", randomGUID())
+	if err != nil {
+		panic(err) // both are GUIDs
+	}
+	mapping := identity.Mapping{User: user, AcsUserID: "8:acs:check", CreatedAt: time.Now()}
+	for _, step := range []struct {
+		name string
+		try  func(context.Context) error
+	}{
+		{"reach", s.store.Ping},
+		{"write", func(ctx context.Context) (err error) { mapping, err = s.store.Create(ctx, mapping); return err }},
+		{"read", func(ctx context.Context) (err error) { mapping, err = s.store.Get(ctx, user); return err }},
+		{"delete", func(ctx context.Context) error { return s.store.Delete(ctx, mapping) }},
+	} {
+		err := limited(ctx, step.try)
+		if errors.Is(err, identity.ErrNeedsCaller) {
+			c.add("store", step.name, statusSkip, "mappings are kept with the users themselves, and it takes a call of theirs to try that", "")
+			return
+		}
+		if !c.judge("store", step.name, where, err, storeCure(cfg, err)) {
+			return
+		}
+	}
+}
+
+func storeCure(cfg config.Config, err error) string {
+	switch {
+	case cfg.Store == config.StoreLocal:
+		return "LOCAL_STORE_PATH must be a file that this process may write, on a disk with room."
+	case cfg.Tables.Endpoint == "" && isRejection(err):
+		return "Copy TABLES_CONNECTION_STRING (or AzureWebJobsStorage) again from the portal: a key that was regenerated is worth nothing, and the account must allow shared keys. A shared access signature must allow read, add, update and delete."
+	case cfg.Tables.Endpoint == "":
+		return reach(cfg.Tables.Connection.Endpoint)
+	case isRejection(err):
+		return "Give " + identityName(cfg.Tables.ManagedIdentity) + " the role Storage Table Data Contributor on the table. A new role takes some minutes. " +
+			noIdentity(cfg.Tables.ManagedIdentity, "TABLES_CONNECTION_STRING")
+	}
+	return reach(cfg.Tables.Endpoint) + " " + noIdentity(cfg.Tables.ManagedIdentity, "TABLES_CONNECTION_STRING")
+}
+
+func noIdentity(clientID, instead string) string {
+	return "If there was no token for " + identityName(clientID) + ": assign it to the app; outside Azure, where there is none, set " + instead + "."
+}
+
+func randomGUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	h := hex.EncodeToString(b[:])
+	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-8" + h[17:20] + "-" + h[20:]
+}
+
+// dates remembers how far each host's clock was from this machine's.
+type dates struct {
+	next http.RoundTripper
+	mu   sync.Mutex
+	skew map[string]time.Duration // of the host's clock; the smallest seen
+}
+
+// watchDates looks at every answer that the client gets from now on.
+func watchDates(client *http.Client) *dates {
+	d := &dates{next: client.Transport, skew: map[string]time.Duration{}}
+	client.Transport = d
+	return d
+}
+
+func (d *dates) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := d.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		skew := date.Add(500 * time.Millisecond).Sub(time.Now()).Round(time.Second) // a Date is cut off to the second
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if known, ok := d.skew[r.URL.Host]; !ok || skew.Abs() < known.Abs() {
+			d.skew[r.URL.Host] = skew
+		}
+	}
+	return resp, nil
+}
+
+// CloseIdleConnections lets http.Client close those of the transport below.
+func (d *dates) CloseIdleConnections() {
+	if c, ok := d.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+func (c *checkup) clocks(d *dates) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var hosts []string
+	for host := range d.skew {
+		hosts = append(hosts, host)
+	}
+	slices.Sort(hosts)
+	for _, host := range hosts {
+		skew := d.skew[host]
+		detail, state, cure := "agrees with this machine's", statusOK, ""
+		if skew < 0 {
+			detail = fmt.Sprintf("is %v behind this machine's", -skew)
+		} else if skew > 0 {
+			detail = fmt.Sprintf("is %v ahead of this machine's", skew)
+		}
+		if skew.Abs() >= clockWarn {
+			state, cure = statusWarn, "Set this machine's clock, by NTP for one. Tokens are judged, and requests to ACS are signed, by it."
+		}
+		if skew.Abs() >= clockFail {
+			state = statusFail
+		}
+		c.add("clock", host, state, detail, cure)
+	}
+}
+
+func (c *checkup) token(ctx context.Context, s *service, raw string) {
+	if raw == "" {
+		c.add("token", "input", statusFail, "there was none on standard input", "For one: az account get-access-token --scope api://<client id>/.default --query accessToken -o tsv | handler check --token -")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	findings, err := s.verifier.Explain(ctx, raw)
+	for _, f := range findings {
+		state := statusOK
+		if f.Broken() {
+			state = statusFail
+		}
+		c.add("token", f.Rule, state, f.Found, f.Cure)
+	}
+	if err != nil {
+		c.add("token", "verdict", statusFail, "refused with "+string(identity.CodeOf(err)), "Mend what failed above.")
+		return
+	}
+	c.add("token", "verdict", statusOK, "accepted", "")
+}
