@@ -177,7 +177,7 @@ func (d *dates) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		skew := date.Add(500 * time.Millisecond).Sub(time.Now()).Round(time.Second) // a Date is cut off to the second
+		skew := time.Until(date.Add(500 * time.Millisecond)).Round(time.Second) // a Date is cut off to the second
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if known, ok := d.skew[r.URL.Host]; !ok || skew.Abs() < known.Abs() {
