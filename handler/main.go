@@ -15,7 +15,6 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 )
 
@@ -25,16 +24,4 @@ func main() {
 	tuneMemory(os.Getenv)
 	p := Program{Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
 	os.Exit(p.Run(ctx))
-}
-
-// tuneMemory lets the heap grow further before it is swept: it is so small that
-// the collector would otherwise run after every few hundred requests. The limit
-// keeps a large one in bounds. GOGC and GOMEMLIMIT have the last word.
-func tuneMemory(getenv func(string) string) {
-	if getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
-	if getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(40 << 20)
-	}
 }

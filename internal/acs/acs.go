@@ -26,7 +26,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -171,7 +170,7 @@ func (c *Client) create(ctx context.Context, body any) (identityAnswer, error) {
 	ctx = policy.WithRetryOptions(ctx, c.budget.createRetryOptions())
 	var a identityAnswer
 	err := c.call(ctx, c.signed, operation{method: http.MethodPost, path: "/identities", body: body, creates: true, quota: c.quotas.identities}, &a)
-	if err == nil && !validID.MatchString(a.Identity.ID) {
+	if err == nil && !isID(a.Identity.ID) {
 		err = unexpected(fmt.Errorf("%w: the answer names no identity", identity.ErrOutcomeUnknown))
 	}
 	var e *identity.Error
@@ -231,7 +230,7 @@ func (c *Client) ExchangeTeamsPhoneToken(ctx context.Context, x identity.TeamsEx
 	if err := c.call(ctx, c.bare, op, &a); err != nil {
 		return "", identity.Token{}, err
 	}
-	if !validID.MatchString(a.Identity.ID) {
+	if !isID(a.Identity.ID) {
 		return "", identity.Token{}, unexpected(fmt.Errorf("the answer names no identity"))
 	}
 	token, err := a.AccessToken.token()
@@ -246,6 +245,12 @@ func identityPath(acsUserID string) string {
 // minutes is zero, and so left out, for the default lifetime.
 func minutes(d time.Duration) int { return int(d / time.Minute) }
 
-// validID is generous: ACS may change the form, but what it answers becomes part
-// of a path and of a storage key.
-var validID = regexp.MustCompile(`^8:[A-Za-z0-9:._-]{1,250}$`)
+// isID is generous: ACS may change the form, but what it answers becomes part of a
+// path and of a storage key.
+func isID(s string) bool {
+	user, ok := strings.CutPrefix(s, "8:")
+	return ok && 0 < len(user) && len(user) <= 250 && !strings.ContainsFunc(user, func(r rune) bool {
+		isAlphanumeric := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+		return !isAlphanumeric && !strings.ContainsRune(":._-", r)
+	})
+}

@@ -31,16 +31,18 @@ func newKeyPolicy(accessKey secret.String, now func() time.Time) (*keyPolicy, er
 
 // Do implements policy.Policy.
 func (p *keyPolicy) Do(req *policy.Request) (*http.Response, error) {
-	hash := sha256.New()
+	var content []byte
 	if body := req.Body(); body != nil {
-		if _, err := io.Copy(hash, body); err != nil {
+		var err error
+		if content, err = io.ReadAll(body); err != nil { // io.Copy would take a buffer of 32 KiB
 			return nil, err
 		}
 		if err := req.RewindBody(); err != nil {
 			return nil, err
 		}
 	}
-	p.sign(req.Raw(), base64.StdEncoding.EncodeToString(hash.Sum(nil)))
+	hash := sha256.Sum256(content)
+	p.sign(req.Raw(), base64.StdEncoding.EncodeToString(hash[:]))
 	return req.Next()
 }
 
