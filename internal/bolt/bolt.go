@@ -45,7 +45,7 @@ type Store struct {
 }
 
 var (
-	_ identity.Store    = (*Store)(nil)
+	_ identity.Lister   = (*Store)(nil)
 	_ identity.Erasures = (*Store)(nil)
 )
 

@@ -39,8 +39,9 @@ func (s *Store) Record(ctx context.Context, e identity.Erasure) error {
 // List implements identity.Erasures.
 func (s *Store) List(ctx context.Context) iter.Seq2[identity.Erasure, error] {
 	prefix := []byte(s.resource + "|")
-	return pages(ctx, s, erasuresBucket, prefix, prefix, func(k, v []byte) (identity.Erasure, error) {
-		return s.readNote(string(k[len(prefix):]), v)
+	return pages(ctx, s, erasuresBucket, prefix, prefix, func(k, v []byte) (identity.Erasure, bool, error) {
+		note, err := s.readNote(string(k[len(prefix):]), v)
+		return note, true, err
 	})
 }
 

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -55,6 +57,32 @@ func (s *Store) Create(ctx context.Context, m identity.Mapping) (identity.Mappin
 		return identity.Mapping{}, err
 	}
 	return m, nil
+}
+
+// Mappings implements identity.Lister.
+func (s *Store) Mappings(ctx context.Context, after string) iter.Seq2[identity.Mapping, error] {
+	from := []byte{}
+	if after != "" {
+		user, err := identity.ParseUser(after)
+		if err != nil {
+			return func(yield func(identity.Mapping, error) bool) { yield(identity.Mapping{}, err) }
+		}
+		// Mappings of one user follow each other, and '}' follows '|' in ASCII.
+		from = []byte(user.Key() + "}")
+	}
+	suffix := "|" + s.resource
+	return pages(ctx, s, mappingsBucket, nil, from, func(k, v []byte) (m identity.Mapping, mine bool, err error) {
+		key, mine := strings.CutSuffix(string(k), suffix)
+		if !mine {
+			return m, false, nil
+		}
+		user, err := identity.ParseUser(key)
+		if err != nil {
+			return m, true, fmt.Errorf("a mapping in %s can't be read: its key has %w", s.db.Path(), err)
+		}
+		m, err = s.readMapping(user, v)
+		return m, true, err
+	})
 }
 
 // MarkErasing implements identity.Store.
@@ -109,6 +137,10 @@ func (s *Store) read(tx *bbolt.Tx, user identity.User) (identity.Mapping, error)
 	if data == nil {
 		return identity.Mapping{}, identity.ErrNotFound
 	}
+	return s.readMapping(user, data)
+}
+
+func (s *Store) readMapping(user identity.User, data []byte) (identity.Mapping, error) {
 	var v mappingValue
 	if err := json.Unmarshal(data, &v); err != nil {
 		return identity.Mapping{}, fmt.Errorf("the user's mapping in %s can't be read: %w", s.db.Path(), err)

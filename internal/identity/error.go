@@ -104,6 +104,8 @@ var (
 	// ErrNeedsCaller: the store takes only the user's own word for what is asked,
 	// and the context carries no call of that user.
 	ErrNeedsCaller = errors.New("the store can be asked on behalf of the user alone")
+	// ErrUnordered: the store lists its mappings in no order.
+	ErrUnordered = errors.New("the store lists in no order, so a list can't begin in the middle")
 	// ErrUnknownIdentity: ACS does not know the identity, or no longer.
 	ErrUnknownIdentity = errors.New("no such ACS identity")
 	// ErrNoCredentials: the request carries no access token at all.

@@ -107,7 +107,8 @@ type Mapping struct {
 type Store interface {
 	// Get returns the user's mapping, or ErrNotFound.
 	Get(ctx context.Context, user User) (Mapping, error)
-	// Create inserts m unless the user has a mapping already: then ErrExists.
+	// Create inserts m, with its mark of erasure if it has one, unless the user
+	// has a mapping already: then ErrExists.
 	// It returns m with its Version. After ErrExists or an *Error the caller
 	// must read to learn what the store holds: an insert that was repeated
 	// after a lost answer also ends in ErrExists.
@@ -121,6 +122,19 @@ type Store interface {
 	Delete(ctx context.Context, m Mapping) error
 	// Ping makes one harmless call and reports whether the store answers.
 	Ping(ctx context.Context) error
+}
+
+// Lister is a Store that can tell all its mappings, for backup and for a move to
+// another store. Nothing in the service's own work needs it.
+type Lister interface {
+	Store
+	// Mappings yields the mappings of users whose Key is greater than after, in
+	// ascending order of Key, and may be left early. Create, MarkErasing and
+	// Delete may be called meanwhile. A mapping that can't be read is an error
+	// among the others; an *Error ends the list. A store that keeps no order
+	// yields them in any, and for an after that is not empty nothing but
+	// ErrUnordered.
+	Mappings(ctx context.Context, after string) iter.Seq2[Mapping, error]
 }
 
 // Reason says why an ACS identity is to be deleted.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"time"
 
@@ -35,11 +36,44 @@ func (s *Store) Get(ctx context.Context, user identity.User) (identity.Mapping, 
 	if err != nil {
 		return identity.Mapping{}, s.fail(ctx, "read a mapping", err)
 	}
+	return readMapping(user, resp.Value, string(resp.ETag))
+}
+
+// Mappings implements identity.Lister. Cosmos DB keeps no order.
+func (s *Store) Mappings(ctx context.Context, after string) iter.Seq2[identity.Mapping, error] {
+	filter := fmt.Sprintf("RowKey eq '%s'", s.resource)
+	if after != "" {
+		user, err := identity.ParseUser(after)
+		if err == nil && !s.ordered {
+			err = identity.ErrUnordered
+		}
+		if err != nil {
+			return func(yield func(identity.Mapping, error) bool) { yield(identity.Mapping{}, err) }
+		}
+		filter += fmt.Sprintf(" and PartitionKey gt '%s'", user.Key())
+	}
+	return list(ctx, s, "list mappings", filter, func(value []byte) (identity.Mapping, error) {
+		var row struct {
+			PartitionKey string
+			ETag         string `json:"odata.etag"`
+		}
+		if err := json.Unmarshal(value, &row); err != nil {
+			return identity.Mapping{}, errors.New("a mapping can't be read: a key has the wrong type")
+		}
+		user, err := identity.ParseUser(row.PartitionKey)
+		if err != nil {
+			return identity.Mapping{}, fmt.Errorf("a mapping can't be read: its PartitionKey has a %w", err)
+		}
+		return readMapping(user, value, row.ETag)
+	})
+}
+
+func readMapping(user identity.User, value []byte, etag string) (identity.Mapping, error) {
 	var row mappingRow
-	if err := json.Unmarshal(resp.Value, &row); err != nil {
+	if err := json.Unmarshal(value, &row); err != nil {
 		return identity.Mapping{}, errors.New("the user's mapping can't be read: a property has the wrong type")
 	}
-	if row.AcsUserID == "" || row.CreatedAt.IsZero() || row.Schema < 1 || row.Schema > schema || resp.ETag == "" {
+	if row.AcsUserID == "" || row.CreatedAt.IsZero() || row.Schema < 1 || row.Schema > schema || etag == "" {
 		return identity.Mapping{}, fmt.Errorf("the user's mapping can't be read: want AcsUserId, CreatedAt, an ETag and Schema %d, got Schema %d",
 			schema, row.Schema)
 	}
@@ -48,7 +82,7 @@ func (s *Store) Get(ctx context.Context, user identity.User) (identity.Mapping, 
 		AcsUserID: row.AcsUserID,
 		CreatedAt: row.CreatedAt.UTC().Truncate(time.Second),
 		Erasing:   row.Erasing,
-		Version:   string(resp.ETag),
+		Version:   etag,
 	}, nil
 }
 

@@ -74,10 +74,11 @@ type Store struct {
 	table    *aztables.Client
 	host     string // for errors
 	resource string
+	ordered  bool // lists come in the order of the keys
 }
 
 var (
-	_ identity.Store    = (*Store)(nil)
+	_ identity.Lister   = (*Store)(nil)
 	_ identity.Erasures = (*Store)(nil)
 )
 
@@ -102,7 +103,12 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.New("table endpoint is not a URL")
 	}
-	return &Store{service.NewClient(o.Table), u.Host, resource}, nil
+	return &Store{service.NewClient(o.Table), u.Host, resource, !isCosmos(u.Hostname())}, nil
+}
+
+// isCosmos reports whether the host, in lower case, is one of Azure Cosmos DB.
+func isCosmos(host string) bool {
+	return strings.Contains(host, ".table.cosmos.") || strings.Contains(host, ".table.cosmosdb.")
 }
 
 // CheckName checks the name of a table. Its error continues the name of a setting.

@@ -98,6 +98,11 @@ var besideTests = []besideTest{
 		require.ErrorIs(t, err, identity.ErrNotFound)
 		require.ErrorIs(t, other.Delete(call(t), m), identity.ErrNotFound)
 		theirs := create(t, other, newMapping(t, m.User))
+		for b, want := range map[Backend]identity.Mapping{b: m, other: theirs} {
+			if _, ok := b.(identity.Lister); ok {
+				require.Equal(t, []identity.Mapping{want}, mappings(t, b, ""))
+			}
+		}
 
 		note := identity.Erasure{AcsUserID: m.AcsUserID, User: m.User, Reason: identity.ReasonOrphan, RecordedAt: m.CreatedAt}
 		require.NoError(t, b.Record(call(t), note))

@@ -105,6 +105,10 @@ func callAll(t *testing.T, ctx context.Context, b Backend, m identity.Mapping, e
 	errs["Record"] = b.Record(ctx, newErasure(t))
 	for _, errs["List"] = range b.List(ctx) {
 	}
+	if lister, ok := b.(identity.Lister); ok {
+		for _, errs["Mappings"] = range lister.Mappings(ctx, "") {
+		}
+	}
 	errs["Clear"] = b.Clear(ctx, e)
 	return errs
 }

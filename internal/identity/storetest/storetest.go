@@ -59,6 +59,15 @@ func (c Config) Run(t *testing.T) {
 			t.Run(test.name, func(t *testing.T) { test.run(t, c.Open(t)) })
 		}
 	}
+	for _, test := range listerTests {
+		t.Run(test.name, func(t *testing.T) {
+			b := c.Open(t)
+			if _, ok := b.(identity.Lister); !ok {
+				t.Skip("the store can't be listed")
+			}
+			test.run(t, b)
+		})
+	}
 	if c.Beside == nil {
 		return
 	}
