@@ -163,6 +163,7 @@ func (a *app) serve(c *call) error {
 		if err := a.limits.take(c.caller.User); err != nil {
 			return err
 		}
+		c.r = c.r.WithContext(identity.WithCaller(c.r.Context(), c.caller))
 	}
 	if err := c.readBody(); err != nil {
 		return err

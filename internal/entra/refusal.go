@@ -1,7 +1,6 @@
 package entra
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -80,29 +79,10 @@ func (o *OnBehalfOf) refused(e *stsError, caller identity.Caller, scopes []strin
 		return identity.Errorf(identity.CodeAccessBlocked, "A policy of the organization keeps this user from using the service.").Because(e)
 	case e.Claims != "", e.Code == "interaction_required", e.Code == "login_required", e.Code == "invalid_grant":
 		refusal := identity.Errorf(identity.CodeInteractionRequired, "The user has to sign in again.").Because(e)
-		refusal.Challenge = identity.Challenge{
-			AuthorizationURI: o.authorityHost + "/" + caller.TenantID + "/oauth2/v2.0/authorize",
-			Claims:           compactObject(e.Claims),
-		}
+		refusal.Challenge = identity.NewChallenge(o.authorityHost+"/"+caller.TenantID+"/oauth2/v2.0/authorize", e.Claims)
 		return refusal
 	}
 	return identity.Errorf(identity.CodeUpstreamRejected, "Microsoft Entra ID refused this service's request.").Because(e)
-}
-
-// maxClaims leaves room in the header that the claims go out in.
-const maxClaims = 4 << 10
-
-// compactObject returns "" for what is no JSON object of a fair size.
-func compactObject(text string) string {
-	var object map[string]json.RawMessage
-	if len(text) > maxClaims || json.Unmarshal([]byte(text), &object) != nil {
-		return ""
-	}
-	var b bytes.Buffer
-	if json.Compact(&b, []byte(text)) != nil {
-		return ""
-	}
-	return b.String()
 }
 
 func withoutAssertion(e *assertionError) *identity.Error {

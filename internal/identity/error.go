@@ -53,14 +53,6 @@ type Error struct {
 	Err        error         // the cause, for the log alone
 }
 
-// Challenge is Entra ID's claims challenge: what the client must ask for when it
-// has the user sign in again. Either field may be empty.
-// https://learn.microsoft.com/entra/identity-platform/claims-challenge
-type Challenge struct {
-	AuthorizationURI string // where to ask
-	Claims           string // what the next access token must satisfy, a JSON object without line ends
-}
-
 // Errorf returns an Error whose detail is the formatted text.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Detail: fmt.Sprintf(format, args...)}

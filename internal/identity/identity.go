@@ -115,7 +115,8 @@ type Store interface {
 	Create(ctx context.Context, m Mapping) (Mapping, error)
 	// MarkErasing sets Erasing on the mapping read as m, and returns it with
 	// its new Version. ErrVersion when it has changed since, ErrNotFound when
-	// it is gone.
+	// it is gone. A store that may return ErrNeedsCaller deletes the mapping
+	// instead, for nobody may ask later.
 	MarkErasing(ctx context.Context, m Mapping) (Mapping, error)
 	// Delete removes the mapping read as m. ErrVersion when it has changed
 	// since, ErrNotFound when it is gone.

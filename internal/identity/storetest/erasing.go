@@ -9,7 +9,8 @@ import (
 	"acsauth/internal/identity"
 )
 
-var erasingTests = []test{
+// markTests are for stores that keep a mapping when it is marked.
+var markTests = []test{
 	{"a mark of erasure stays and changes the version", func(t *testing.T, b Backend) {
 		m := create(t, b, newMapping(t, newUser(t)))
 		marked, err := b.MarkErasing(call(t), m)
@@ -44,6 +45,56 @@ var erasingTests = []test{
 		require.NoError(t, err)
 		assert.Equal(t, marked, got)
 	}},
+	{"many users at once don't disturb each other", func(t *testing.T, b Backend) {
+		mappings := make([]identity.Mapping, racers)
+		for i := range mappings {
+			mappings[i] = newMapping(t, newUser(t))
+		}
+		errs := together(len(mappings), func(i int) (err error) {
+			if mappings[i], err = b.Create(call(t), mappings[i]); err != nil || i%2 == 0 {
+				return err
+			}
+			if mappings[i], err = b.MarkErasing(call(t), mappings[i]); err != nil || i%4 == 1 {
+				return err
+			}
+			return b.Delete(call(t), mappings[i])
+		})
+		for i, m := range mappings {
+			require.NoError(t, errs[i])
+			got, err := b.Get(call(t), m.User)
+			if i%4 == 3 {
+				assert.ErrorIs(t, err, identity.ErrNotFound)
+				continue
+			}
+			require.NoError(t, err)
+			assert.Equal(t, m, got)
+		}
+	}},
+}
+
+// markDeletesTests are for stores that delete a mapping when it is marked.
+var markDeletesTests = []test{
+	{"to mark a mapping deletes it", func(t *testing.T, b Backend) {
+		m := create(t, b, newMapping(t, newUser(t)))
+		marked, err := b.MarkErasing(call(t), m)
+		require.NoError(t, err)
+		want := m
+		want.Erasing, want.Version = true, marked.Version
+		require.Equal(t, want, marked)
+
+		_, err = b.Get(call(t), m.User)
+		require.ErrorIs(t, err, identity.ErrNotFound)
+		_, err = b.MarkErasing(call(t), m)
+		require.ErrorIs(t, err, identity.ErrNotFound)
+		next := create(t, b, newMapping(t, m.User))
+		require.ErrorIs(t, b.Delete(call(t), marked), identity.ErrNotFound)
+		got, err := b.Get(call(t), m.User)
+		require.NoError(t, err)
+		assert.Equal(t, next, got)
+	}},
+}
+
+var goneTests = []test{
 	{"what is gone is neither marked nor deleted again", func(t *testing.T, b Backend) {
 		m := create(t, b, newMapping(t, newUser(t)))
 		require.NoError(t, b.Delete(call(t), m))

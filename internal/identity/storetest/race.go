@@ -42,31 +42,6 @@ var raceTests = []test{
 		}
 		assert.Equal(t, 1, won)
 	}},
-	{"many users at once don't disturb each other", func(t *testing.T, b Backend) {
-		mappings := make([]identity.Mapping, racers)
-		for i := range mappings {
-			mappings[i] = newMapping(t, newUser(t))
-		}
-		errs := together(len(mappings), func(i int) (err error) {
-			if mappings[i], err = b.Create(call(t), mappings[i]); err != nil || i%2 == 0 {
-				return err
-			}
-			if mappings[i], err = b.MarkErasing(call(t), mappings[i]); err != nil || i%4 == 1 {
-				return err
-			}
-			return b.Delete(call(t), mappings[i])
-		})
-		for i, m := range mappings {
-			require.NoError(t, errs[i])
-			got, err := b.Get(call(t), m.User)
-			if i%4 == 3 {
-				assert.ErrorIs(t, err, identity.ErrNotFound)
-				continue
-			}
-			require.NoError(t, err)
-			assert.Equal(t, m, got)
-		}
-	}},
 }
 
 type besideTest struct {

@@ -45,6 +45,9 @@ type Config struct {
 	// given in any case, to be used at the same time. Without it the tests of
 	// two handles are not part of the suite.
 	Beside func(t *testing.T, b Backend, resource string) Backend
+	// MarkDeletes: to mark a mapping deletes it, since nobody but the user can ask
+	// for that later.
+	MarkDeletes bool
 }
 
 // Run runs the suite on a store that has one handle at a time.
@@ -54,7 +57,11 @@ func Run(t *testing.T, open func(t *testing.T) Backend) {
 
 // Run runs the suite.
 func (c Config) Run(t *testing.T) {
-	for _, group := range [][]test{mappingTests, erasingTests, raceTests, refusalTests, erasureTests} {
+	marks := markTests
+	if c.MarkDeletes {
+		marks = markDeletesTests
+	}
+	for _, group := range [][]test{mappingTests, marks, goneTests, raceTests, refusalTests, erasureTests} {
 		for _, test := range group {
 			t.Run(test.name, func(t *testing.T) { test.run(t, c.Open(t)) })
 		}

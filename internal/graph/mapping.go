@@ -1,0 +1,180 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"acsauth/internal/identity"
+)
+
+// extension is a mapping as Graph keeps it.
+type extension struct {
+	Type      string `json:"@odata.type,omitempty"`
+	Name      string `json:"extensionName,omitempty"`
+	AcsUserID string `json:"acsUserIdentity"`
+	Resource  string `json:"acsResource,omitempty"` // empty in those of the hero samples, as the rest
+	CreatedAt string `json:"createdAt,omitempty"`   // RFC 3339
+	Seal      string `json:"seal,omitempty"`
+}
+
+// communicationUserID is what an ACS user id looks like.
+var communicationUserID = regexp.MustCompile(`^8:[A-Za-z0-9:._-]{1,250}$`)
+
+func (e extension) check() error {
+	switch {
+	case !communicationUserID.MatchString(e.AcsUserID):
+		return errors.New("acsUserIdentity is not an ACS user id")
+	case strings.ContainsRune(e.Resource, 0):
+		return errors.New("acsResource is not a host name")
+	}
+	return nil
+}
+
+// Get implements identity.Store. A mapping that belongs to another ACS resource,
+// or has no good seal, is an *identity.Error with CodeUpstreamRejected: to put
+// another in its place could lose an identity that somebody else uses.
+func (s *Store) Get(ctx context.Context, user identity.User) (identity.Mapping, error) {
+	e, caller, err := s.get(ctx, user)
+	if err != nil {
+		return identity.Mapping{}, err
+	}
+	m, err := e.mapping(user)
+	if err != nil {
+		return identity.Mapping{}, err
+	}
+	switch {
+	case e.Resource != "" && e.Resource != s.resource:
+		return identity.Mapping{}, identity.Errorf(identity.CodeUpstreamRejected,
+			"Your identity belongs to another communication resource than this service's.").Because(
+			fmt.Errorf("extension %s in the user's profile is for the ACS resource %.80q: set GRAPH_EXTENSION_NAME to another name", s.extension, e.Resource))
+	case !s.seals.wanted() || s.seals.good(user, e):
+		return m, nil
+	case e.Seal == "" && s.acceptUnsealed:
+		s.reseal(ctx, caller, e)
+		return m, nil
+	}
+	return identity.Mapping{}, identity.Errorf(identity.CodeUpstreamRejected, "Your identity was not recorded by this service.").Because(
+		fmt.Errorf("extension %s in the user's profile has no seal of GRAPH_MAPPING_KEY", s.extension))
+}
+
+func (s *Store) get(ctx context.Context, user identity.User) (e extension, caller identity.Caller, err error) {
+	if caller, err = s.caller(ctx, user); err != nil {
+		return extension{}, identity.Caller{}, err
+	}
+	err = s.call(ctx, caller, request{method: http.MethodGet, path: s.path()}, &e)
+	return e, caller, err
+}
+
+// caller is whom a call is made for. Without one nobody was asked for a token.
+func (s *Store) caller(ctx context.Context, user identity.User) (identity.Caller, error) {
+	if err := user.Check(); err != nil {
+		return identity.Caller{}, fmt.Errorf("graph: %w", err)
+	}
+	return identity.CallerFor(ctx, user)
+}
+
+// path is the extension's, in the profile of whoever's token goes with it.
+func (s *Store) path() string { return "/v1.0/me/extensions/" + url.PathEscape(s.extension) }
+
+// mapping has the ACS user id as its version: one that is gone never comes back.
+func (e extension) mapping(user identity.User) (identity.Mapping, error) {
+	if err := e.check(); err != nil {
+		return identity.Mapping{}, fmt.Errorf("graph: mapping in the user's profile: %w", err)
+	}
+	m := identity.Mapping{User: user, AcsUserID: e.AcsUserID, Version: e.AcsUserID}
+	if at, err := time.Parse(time.RFC3339, e.CreatedAt); err == nil {
+		m.CreatedAt = at.UTC().Truncate(time.Second)
+	}
+	return m, nil
+}
+
+func (s *Store) write(user identity.User, m identity.Mapping) extension {
+	e := extension{Type: "microsoft.graph.openTypeExtension", Name: s.extension, AcsUserID: m.AcsUserID, Resource: s.resource}
+	if !m.CreatedAt.IsZero() {
+		e.CreatedAt = m.CreatedAt.UTC().Format(time.RFC3339)
+	}
+	if s.seals.wanted() {
+		e.Seal = s.seals.seal(user, e)
+	}
+	return e
+}
+
+// reseal does what it can: the next call tries again.
+func (s *Store) reseal(ctx context.Context, caller identity.Caller, e extension) {
+	m, err := e.mapping(caller.User)
+	if err == nil {
+		_ = s.call(ctx, caller, request{method: http.MethodPatch, path: s.path(), body: s.write(caller.User, m)}, nil)
+	}
+}
+
+// Create implements identity.Store. Graph refuses a name that is there. It does
+// not say that it looks and writes in one step, so the outcome is read back: of
+// two that were told that they had won, the one whose identity is not there has
+// lost.
+func (s *Store) Create(ctx context.Context, m identity.Mapping) (identity.Mapping, error) {
+	caller, err := s.caller(ctx, m.User)
+	if err != nil {
+		return identity.Mapping{}, err
+	}
+	e := s.write(m.User, m)
+	created, err := e.mapping(m.User)
+	if err != nil {
+		return identity.Mapping{}, err
+	}
+	post := request{method: http.MethodPost, path: "/v1.0/me/extensions", body: e, creates: true}
+	if err := s.call(ctx, caller, post, nil); errors.Is(err, errRefusedCreate) {
+		return identity.Mapping{}, s.whyNot(ctx, caller, err)
+	} else if err != nil {
+		return identity.Mapping{}, err
+	}
+	// What can't be read back was made all the same.
+	if there, _, err := s.get(ctx, m.User); err == nil && there.AcsUserID != m.AcsUserID {
+		return identity.Mapping{}, identity.ErrExists
+	}
+	return created, nil
+}
+
+// whyNot tells an extension that is there already from one that Graph does not
+// take: its error codes do not.
+func (s *Store) whyNot(ctx context.Context, caller identity.Caller, refused error) error {
+	_, _, err := s.get(ctx, caller.User)
+	switch {
+	case err == nil:
+		return identity.ErrExists
+	case errors.Is(err, identity.ErrNotFound):
+		return identity.Errorf(identity.CodeUpstreamRejected, "Microsoft Graph does not take your identity's mapping.").Because(
+			fmt.Errorf("%w: has the application two open extensions in the user's profile already?", refused))
+	}
+	return err
+}
+
+// MarkErasing implements identity.Store by deleting the mapping. Graph can't be
+// asked without the user, who may never come back to have the rest done.
+func (s *Store) MarkErasing(ctx context.Context, m identity.Mapping) (identity.Mapping, error) {
+	if err := s.Delete(ctx, m); err != nil {
+		return identity.Mapping{}, err
+	}
+	m.Erasing = true
+	return m, nil
+}
+
+// Delete implements identity.Store. What was marked is gone already.
+func (s *Store) Delete(ctx context.Context, m identity.Mapping) error {
+	if m.Erasing {
+		return identity.ErrNotFound
+	}
+	there, caller, err := s.get(ctx, m.User)
+	if err != nil {
+		return err
+	}
+	if there.AcsUserID != m.Version {
+		return identity.ErrVersion
+	}
+	return s.call(ctx, caller, request{method: http.MethodDelete, path: s.path()}, nil)
+}
