@@ -49,7 +49,7 @@ func reach(address string) string {
 }
 
 func openCure(cfg config.Config) string {
-	if cfg.Store == config.StoreLocal {
+	if cfg.Notes == config.StoreLocal {
 		return "Only one process at a time can have the embedded store open: is the service running? LOCAL_STORE_PATH must be a file that it may write."
 	}
 	return "The settings are of the right form, but can't be used together."
@@ -69,7 +69,7 @@ func (c *checkup) entra(ctx context.Context, s *service, cfg config.Config) {
 	if s.onBehalfOf == nil {
 		return
 	}
-	err = limited(ctx, func(ctx context.Context) error { return s.onBehalfOf.CheckCredential(ctx, cfg.GraphURL) })
+	err = limited(ctx, func(ctx context.Context) error { return s.onBehalfOf.CheckCredential(ctx, cfg.Graph.Endpoint) })
 	c.judge("entra", "credential for On-Behalf-Of", "accepted", err,
 		"Compare ENTRA_CLIENT_SECRET, the certificate or the federated credential with the app registration, and see whether it has expired.")
 }
@@ -105,7 +105,11 @@ func identityName(clientID string) string {
 
 // store writes a mapping of a user who does not exist, reads it and deletes it.
 func (c *checkup) store(ctx context.Context, s *service, cfg config.Config) {
-	where := cfg.Store
+	place := s.store
+	if s, ok := s.store.(split); ok {
+		c.graph(ctx, s, cfg)
+		place = s.notes
+	}
 	user, err := identity.NewUser("00000000-0000-4000-8000-000000000000", randomGUID())
 	if err != nil {
 		panic(err) // both are GUIDs
@@ -115,25 +119,33 @@ func (c *checkup) store(ctx context.Context, s *service, cfg config.Config) {
 		name string
 		try  func(context.Context) error
 	}{
-		{"reach", s.store.Ping},
-		{"write", func(ctx context.Context) (err error) { mapping, err = s.store.Create(ctx, mapping); return err }},
-		{"read", func(ctx context.Context) (err error) { mapping, err = s.store.Get(ctx, user); return err }},
-		{"delete", func(ctx context.Context) error { return s.store.Delete(ctx, mapping) }},
+		{"reach", place.Ping},
+		{"write", func(ctx context.Context) (err error) { mapping, err = place.Create(ctx, mapping); return err }},
+		{"read", func(ctx context.Context) (err error) { mapping, err = place.Get(ctx, user); return err }},
+		{"delete", func(ctx context.Context) error { return place.Delete(ctx, mapping) }},
 	} {
 		err := limited(ctx, step.try)
-		if errors.Is(err, identity.ErrNeedsCaller) {
-			c.add("store", step.name, statusSkip, "mappings are kept with the users themselves, and it takes a call of theirs to try that", "")
-			return
-		}
-		if !c.judge("store", step.name, where, err, storeCure(cfg, err)) {
+		if !c.judge("store", step.name, cfg.Notes, err, storeCure(cfg, err)) {
 			return
 		}
 	}
 }
 
+// graph can't write: it takes a call of a user to try that.
+func (c *checkup) graph(ctx context.Context, s split, cfg config.Config) {
+	if !c.judge("store", "Microsoft Graph", cfg.Graph.Endpoint+" answers", limited(ctx, s.Store.Ping), reach(cfg.Graph.Endpoint)) {
+		return
+	}
+	c.add("store", "mappings", statusSkip, "they are in the users' own profiles: the permission User.ReadWrite and the consent to it are tried by a user's first call", "")
+	if unsealed(cfg) {
+		c.add("store", "seal of mappings", statusWarn, "a user can put another's identity into their own profile",
+			"Set GRAPH_MAPPING_KEYS to a random text of 32 characters or more, and GRAPH_ACCEPT_UNSEALED only for as long as it takes to move over.")
+	}
+}
+
 func storeCure(cfg config.Config, err error) string {
 	switch {
-	case cfg.Store == config.StoreLocal:
+	case cfg.Notes == config.StoreLocal:
 		return "LOCAL_STORE_PATH must be a file that this process may write, on a disk with room."
 	case cfg.Tables.Endpoint == "" && isRejection(err):
 		return "Copy TABLES_CONNECTION_STRING (or AzureWebJobsStorage) again from the portal: a key that was regenerated is worth nothing, and the account must allow shared keys. A shared access signature must allow read, add, update and delete."

@@ -24,22 +24,14 @@ import (
 	"acsauth"
 	"acsauth/functions"
 	"acsauth/internal/acs"
-	"acsauth/internal/bolt"
 	"acsauth/internal/config"
 	"acsauth/internal/entra"
 	"acsauth/internal/identity"
 	"acsauth/internal/secret"
-	"acsauth/internal/tables"
 	"acsauth/internal/upstream"
 )
 
 const warmTimeout = 10 * time.Second
-
-// store is what keeps the mappings and the notes of erasures.
-type store interface {
-	identity.Store
-	identity.Erasures
-}
 
 // service is the parts of the program, put together.
 type service struct {
@@ -68,7 +60,7 @@ func open(cfg config.Config, log *slog.Logger) (*service, error) {
 	if s.acs, err = openACS(cfg, client); err != nil {
 		return nil, err
 	}
-	if s.store, err = openStore(cfg, client, s.acs.Resource()); err != nil {
+	if s.store, err = openStore(cfg, client, s.onBehalfOf, s.acs.Resource()); err != nil {
 		return nil, err
 	}
 	s.identities = identity.NewService(s.store, s.store, s.acs, log, time.Now)
@@ -103,20 +95,6 @@ func openACS(cfg config.Config, client *http.Client) (*acs.Client, error) {
 		}
 	}
 	return acs.New(o)
-}
-
-func openStore(cfg config.Config, client *http.Client, resource string) (store, error) {
-	if cfg.Store == config.StoreLocal {
-		return bolt.Open(cfg.LocalPath, resource)
-	}
-	o := tables.Options{Connection: cfg.Tables.Connection, Endpoint: cfg.Tables.Endpoint, Table: cfg.Tables.Name, Resource: resource, Transport: client}
-	if o.Endpoint != "" {
-		var err error
-		if o.Credential, err = managedIdentity(cfg.Tables.ManagedIdentity, client); err != nil {
-			return nil, err
-		}
-	}
-	return tables.Open(o)
 }
 
 // managedIdentity names the identity where there is a name: azidentity does not

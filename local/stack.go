@@ -29,7 +29,7 @@ type options struct {
 // passedOn are the settings that the user may give. The others are the
 // stand-ins': a variable meant for a real resource never gets through.
 var passedOn = []string{
-	"IDENTITY_STORE", "LOCAL_STORE_PATH", "TABLES_CONNECTION_STRING", "TABLES_TABLE_NAME",
+	"IDENTITY_STORE", "GRAPH_EXTENSION_NAME", "GRAPH_MAPPING_KEYS", "GRAPH_ACCEPT_UNSEALED", "LOCAL_STORE_PATH", "TABLES_CONNECTION_STRING", "TABLES_TABLE_NAME",
 	"ACS_TOKEN_SCOPES", "ACS_ROLE_SCOPES", "ACS_TOKEN_EXPIRES_IN_MINUTES", "ACS_TOKEN_REUSE_SECONDS", "ACS_API_VERSION",
 	"TEAMS_ON_BEHALF_OF", "RATE_LIMIT_PER_USER", "LOG_LEVEL", "LOG_USER_KEY",
 }

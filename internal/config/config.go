@@ -11,11 +11,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"acsauth/internal/acs"
 	"acsauth/internal/entra"
+	"acsauth/internal/graph"
 	"acsauth/internal/identity"
 	"acsauth/internal/secret"
 	"acsauth/internal/tables"
@@ -26,7 +28,6 @@ type Config struct {
 	Entra          entra.Expected
 	ClientID       string // of this API, lower-case
 	Credential     Credential
-	GraphURL       string   // Microsoft Graph, which is the Entra resource's name too
 	TeamsClientIDs []string // application ids
 	// TeamsOnBehalfOf: a Teams user's token that a caller does not send is got
 	// with Credential.
@@ -38,7 +39,9 @@ type Config struct {
 	RateLimit       int           // calls a minute and user; 0 is no limit
 	ManagedIdentity string        // client id of the user-assigned identity; empty: system-assigned
 
-	Store        string // StoreTables or StoreLocal
+	Store        string // StoreTables, StoreGraph or StoreLocal
+	Notes        string // where notes of erasures are: StoreTables or StoreLocal
+	Graph        Graph
 	Tables       Tables
 	LocalPath    string
 	UnderHost    bool // run by the Functions host
@@ -53,6 +56,7 @@ type Config struct {
 // The values of IDENTITY_STORE.
 const (
 	StoreTables = "tables"
+	StoreGraph  = "graph"
 	StoreLocal  = "local"
 )
 
@@ -67,6 +71,14 @@ type Credential struct {
 // Given reports whether there is one.
 func (c Credential) Given() bool {
 	return !c.Secret.Empty() || c.CertificatePath != "" || c.ManagedIdentity
+}
+
+// Graph is Microsoft Graph, and how mappings are kept there.
+type Graph struct {
+	Endpoint       string // the name of the Entra resource too
+	Extension      string
+	Keys           []secret.String
+	AcceptUnsealed bool
 }
 
 // ACS is the ACS resource. Without an AccessKey the managed identity is used.
@@ -105,7 +117,7 @@ func Load(environ []string) (Config, error) {
 	r.acs(&c)
 	r.store(&c)
 	r.credential(&c)
-	c.GraphURL = r.origin("GRAPH_ENDPOINT", "https://graph.microsoft.com")
+	r.graph(&c)
 	if host := r.get("WEBSITE_HOSTNAME"); host != "" && isOrigin("https://"+strings.ToLower(host)) {
 		c.PublicURL = "https://" + strings.ToLower(host)
 	}
@@ -190,22 +202,69 @@ func (r *reader) acs(c *Config) {
 }
 
 func (r *reader) store(c *Config) {
-	c.Store = r.choice("IDENTITY_STORE", StoreTables, StoreTables, StoreLocal)
-	c.Tables = r.tables(c.Store != StoreLocal, c.ManagedIdentity)
-	if c.Store != StoreLocal {
-		return
-	}
-	if r.has("WEBSITE_INSTANCE_ID") || r.has("WEBSITE_POD_NAME") || r.has("CONTAINER_APP_NAME") {
+	c.Store = r.choice("IDENTITY_STORE", StoreTables, StoreTables, StoreGraph, StoreLocal)
+	c.Notes = c.Store
+	inAzure := r.has("WEBSITE_INSTANCE_ID") || r.has("WEBSITE_POD_NAME") || r.has("CONTAINER_APP_NAME")
+	switch {
+	case c.Store == StoreGraph && (inAzure || slices.ContainsFunc(tableSettings, r.has)):
+		c.Notes = StoreTables
+	case c.Store == StoreGraph:
+		c.Notes = StoreLocal
+	case c.Store == StoreLocal && inAzure:
 		r.fault("IDENTITY_STORE", "is local, a file that does not outlive an instance in Azure: use tables")
 	}
-	if c.LocalPath = r.get("LOCAL_STORE_PATH"); c.LocalPath != "" {
-		return
+	c.Tables = r.tables(c.Notes != StoreLocal, c.ManagedIdentity)
+	if c.Notes == StoreLocal {
+		c.LocalPath = r.localPath()
+	}
+}
+
+// tableSettings are those of which one says where the table is.
+var tableSettings = []string{"TABLES_CONNECTION_STRING", "TABLES_ENDPOINT",
+	"AzureWebJobsStorage", "AzureWebJobsStorage__tableServiceUri", "AzureWebJobsStorage__accountName"}
+
+func (r *reader) localPath() string {
+	if path := r.get("LOCAL_STORE_PATH"); path != "" {
+		return path
 	}
 	folder, err := os.UserConfigDir()
 	if err != nil {
 		r.fault("LOCAL_STORE_PATH", "is missing, and the user has no configuration folder to stand in for it")
 	}
-	c.LocalPath = filepath.Join(folder, "acsauth", "identities.db")
+	return filepath.Join(folder, "acsauth", "identities.db")
+}
+
+// graph is read in any case: On-Behalf-Of is tried with Graph.
+func (r *reader) graph(c *Config) {
+	c.Graph = Graph{
+		Endpoint:       r.origin("GRAPH_ENDPOINT", graph.DefaultEndpoint),
+		Extension:      r.get("GRAPH_EXTENSION_NAME"),
+		AcceptUnsealed: r.boolean("GRAPH_ACCEPT_UNSEALED"),
+	}
+	if c.Graph.Extension == "" {
+		c.Graph.Extension = graph.DefaultExtension
+	} else if err := graph.CheckName(c.Graph.Extension); err != nil {
+		r.fault("GRAPH_EXTENSION_NAME", err.Error())
+	}
+	for _, key := range r.list("GRAPH_MAPPING_KEYS") {
+		if len(key) < 32 {
+			r.fault("GRAPH_MAPPING_KEYS", "has a key that is shorter than 32 characters")
+			break
+		}
+		c.Graph.Keys = append(c.Graph.Keys, secret.New(key))
+	}
+	if c.Store != StoreGraph {
+		return
+	}
+	if !c.Credential.Given() {
+		r.fault("ENTRA_CLIENT_SECRET", "is missing, and so are ENTRA_CLIENT_CERTIFICATE_PATH and ENTRA_CLIENT_CREDENTIAL: with IDENTITY_STORE=graph this API calls Microsoft Graph on behalf of the user, for which it has to prove itself")
+	}
+	if strings.HasPrefix(c.Graph.Endpoint, "http:") {
+		r.fault("GRAPH_ENDPOINT", "is not https: tokens are sent to it")
+	}
+	if c.Graph.AcceptUnsealed && len(c.Graph.Keys) == 0 {
+		r.fault("GRAPH_ACCEPT_UNSEALED", "means nothing without GRAPH_MAPPING_KEYS: nothing is sealed")
+	}
 }
 
 // tables finds the table service as the Functions host finds its storage: a

@@ -164,7 +164,7 @@ func (r *reader) unknown() []string {
 	}
 	var names []string
 	for name := range r.values {
-		for _, prefix := range []string{"ENTRA_", "ACS_", "TABLES_", "TEAMS_", "LOCAL_STORE", "IDENTITY_STORE"} {
+		for _, prefix := range []string{"ENTRA_", "ACS_", "TABLES_", "TEAMS_", "GRAPH_", "LOCAL_STORE", "IDENTITY_STORE"} {
 			if strings.HasPrefix(strings.ToUpper(name), prefix) && !known[name] {
 				names = append(names, name)
 			}

@@ -60,7 +60,7 @@ func (s *Store) Get(ctx context.Context, user identity.User) (identity.Mapping, 
 		return m, nil
 	}
 	return identity.Mapping{}, identity.Errorf(identity.CodeUpstreamRejected, "Your identity was not recorded by this service.").Because(
-		fmt.Errorf("extension %s in the user's profile has no seal of GRAPH_MAPPING_KEY", s.extension))
+		fmt.Errorf("extension %s in the user's profile has no seal of GRAPH_MAPPING_KEYS", s.extension))
 }
 
 func (s *Store) get(ctx context.Context, user identity.User) (e extension, caller identity.Caller, err error) {
