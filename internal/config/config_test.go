@@ -192,6 +192,12 @@ func TestEachFaultIsNamed(t *testing.T) {
 		{map[string]string{"AZURE_CLIENT_ID": "me"}, "AZURE_CLIENT_ID"},
 		{map[string]string{"PORT": "http"}, "PORT"},
 		{map[string]string{"PUBLIC_URL": "api.example"}, "PUBLIC_URL"},
+		{map[string]string{"IDENTITY_STORE": "graph"}, "ENTRA_CLIENT_SECRET"},
+		{map[string]string{"IDENTITY_STORE": "graph", "ENTRA_CLIENT_SECRET": secret, "AzureWebJobsStorage": "", "WEBSITE_INSTANCE_ID": "x"}, "TABLES_CONNECTION_STRING"},
+		{map[string]string{"IDENTITY_STORE": "graph", "ENTRA_CLIENT_SECRET": secret, "GRAPH_ENDPOINT": "http://localhost:1"}, "GRAPH_ENDPOINT"},
+		{map[string]string{"IDENTITY_STORE": "graph", "ENTRA_CLIENT_SECRET": secret, "GRAPH_ACCEPT_UNSEALED": "true"}, "GRAPH_ACCEPT_UNSEALED"},
+		{map[string]string{"GRAPH_EXTENSION_NAME": "com.microsoft.x"}, "GRAPH_EXTENSION_NAME"},
+		{map[string]string{"GRAPH_MAPPING_KEYS": strings.Repeat("k", 32) + "," + secret}, "GRAPH_MAPPING_KEYS"},
 		{map[string]string{"PUBLIC_URL": `https://a"b`}, "PUBLIC_URL"},
 		{map[string]string{"PUBLIC_URL": "https://a,b"}, "PUBLIC_URL"},
 		{map[string]string{"PUBLIC_URL": "http://api.example"}, "PUBLIC_URL"},
@@ -259,6 +265,21 @@ func TestTheLocalStoreNeedsNoTable(t *testing.T) {
 	c, err = Load(environ(map[string]string{"IDENTITY_STORE": "local", "LOCAL_STORE_PATH": "x.db"}))
 	require.NoError(t, err)
 	assert.Equal(t, "x.db", c.LocalPath)
+}
+
+func TestTheGraphStoreKeepsItsNotesInATableWhereThereIsOne(t *testing.T) {
+	settings := map[string]string{"IDENTITY_STORE": "graph", "ENTRA_CLIENT_SECRET": "s", "GRAPH_MAPPING_KEYS": strings.Repeat("a", 32) + ", " + strings.Repeat("b", 32)}
+	c, err := Load(environ(settings))
+	require.NoError(t, err)
+	assert.Equal(t, []string{StoreGraph, StoreTables}, []string{c.Store, c.Notes})
+	assert.Equal(t, "http://127.0.0.1:10002/devstoreaccount1", c.Tables.Connection.Endpoint)
+	assert.Equal(t, "com.contoso.identityMapping", c.Graph.Extension)
+	assert.Len(t, c.Graph.Keys, 2)
+	settings["AzureWebJobsStorage"] = ""
+	c, err = Load(environ(settings))
+	require.NoError(t, err)
+	assert.Equal(t, []string{StoreGraph, StoreLocal}, []string{c.Store, c.Notes})
+	assert.True(t, strings.HasSuffix(c.LocalPath, "identities.db"))
 }
 
 func TestUnderTheHostThePlatformDoesCORS(t *testing.T) {

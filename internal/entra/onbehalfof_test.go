@@ -3,10 +3,9 @@ package entra
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -45,8 +44,6 @@ type sts struct {
 	url      string
 	client   *http.Client
 	expected Expected
-	// assertion judges what a client sends in place of a secret.
-	assertion func(raw string) error
 }
 
 func newSTS(t *testing.T) *sts {
@@ -60,10 +57,11 @@ func newSTS(t *testing.T) *sts {
 	s.Server, err = entraid.New(entraid.Config{
 		BaseURL: s.url,
 		Clients: []entraid.Client{
-			{ID: testAPI, Name: "API", Secret: secret.New(testSecret), Scopes: []string{"access_as_user"}},
+			{ID: testAPI, Name: "API", Secret: secret.New(testSecret), Scopes: []string{"access_as_user"},
+				Certificates: []*x509.Certificate{testCertificate()},
+				Federated:    []entraid.FederatedCredential{{Issuer: s.url + "/" + entraid.SampleTenantID + "/v2.0", Subject: testIdentity, Audience: "api://AzureADTokenExchange"}}},
 			{ID: testSPA, Name: "client"},
 		},
-		CheckAssertion: func(_, raw string) error { return s.assertion(raw) },
 	})
 	require.NoError(t, err)
 	return s
@@ -128,38 +126,36 @@ func TestManyCallsOfOneCallerAreOneRequest(t *testing.T) {
 	assert.Equal(t, map[string]int{"openid-configuration": 1, "token": 1}, s.Requests())
 }
 
-func TestACertificateProvesTheAPI(t *testing.T) {
-	s := newSTS(t)
+// testCertificate is that of the first of testKeys.
+var testCertificate = sync.OnceValue(func() *x509.Certificate {
 	key := testKeys()[0]
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "API"}, NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	file := filepath.Join(t.TempDir(), "api.pem")
-	require.NoError(t, os.WriteFile(file, append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})...), 0o600))
-
-	s.assertion = func(raw string) error {
-		head, payload, _, err := segments(raw)
-		if err != nil {
-			return err
-		}
-		var h, c map[string]any
-		if err := errors.Join(json.Unmarshal(head, &h), json.Unmarshal(payload, &c)); err != nil {
-			return err
-		}
-		thumbprint := sha256.Sum256(der)
-		assert.Equal(t, base64.StdEncoding.EncodeToString(thumbprint[:]), h["x5t#S256"])
-		assert.Equal(t, s.url+"/"+entraid.SampleTenantID+"/oauth2/v2.0/token", c["aud"])
-		assert.Equal(t, testAPI, c["iss"])
-		return nil
+	if err != nil {
+		panic(err)
 	}
-	o := s.onBehalfOf(Credential{CertificateFile: file})
-	_, err = o.Token(t.Context(), s.caller(), []string{graphScope})
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		panic(err)
+	}
+	return certificate
+})
+
+func TestACertificateProvesTheAPI(t *testing.T) {
+	s := newSTS(t)
+	write := func(key *rsa.PrivateKey) string {
+		pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+		require.NoError(t, err)
+		file := filepath.Join(t.TempDir(), "api.pem")
+		require.NoError(t, os.WriteFile(file, append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: testCertificate().Raw}),
+			pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})...), 0o600))
+		return file
+	}
+	file := write(testKeys()[0])
+	_, err := s.onBehalfOf(Credential{CertificateFile: file}).Token(t.Context(), s.caller(), []string{graphScope})
 	require.NoError(t, err)
 
-	for _, bad := range []string{file + ".missing", "onbehalfof_test.go"} {
+	for _, bad := range []string{file + ".missing", "onbehalfof_test.go", write(testKeys()[1])} {
 		_, err := NewOnBehalfOf(s.expected, testAPI, Credential{CertificateFile: bad}, s.client)
 		assert.ErrorContains(t, err, "client certificate")
 	}
@@ -172,17 +168,16 @@ func (m managedIdentity) GetToken(_ context.Context, o policy.TokenRequestOption
 	return azcore.AccessToken{Token: token, ExpiresOn: time.Now().Add(time.Hour)}, err
 }
 
+const testIdentity = "eeeeeeee-0000-4000-8000-00000000000e"
+
 func TestAManagedIdentityProvesTheAPI(t *testing.T) {
 	s := newSTS(t)
-	s.assertion = func(raw string) error {
-		if raw != "token of the identity" {
-			return errors.New("another assertion")
-		}
-		return nil
-	}
+	now := time.Now().Unix()
+	assertion := s.Sign(nil, object{"iss": s.url + "/" + entraid.SampleTenantID + "/v2.0", "sub": testIdentity,
+		"aud": "api://AzureADTokenExchange", "iat": now, "nbf": now, "exp": now + 3600})
 	o := s.onBehalfOf(Credential{Federated: managedIdentity(func(scopes []string) (string, error) {
 		assert.Equal(t, []string{"api://AzureADTokenExchange/.default"}, scopes)
-		return "token of the identity", nil
+		return assertion, nil
 	})})
 	_, err := o.Token(t.Context(), s.caller(), []string{graphScope})
 	require.NoError(t, err)

@@ -55,14 +55,17 @@ func (c Client) certifiedKey(header map[string]any) *rsa.PublicKey {
 		byte20, byte32 := sha1.Sum(certificate.Raw), sha256.Sum256(certificate.Raw)
 		encode := base64.RawURLEncoding.EncodeToString
 		switch {
-		case strings.TrimRight(text(header, "x5t"), "=") == encode(byte20[:]),
-			strings.TrimRight(text(header, "x5t#S256"), "=") == encode(byte32[:]),
+		case plainBase64.Replace(text(header, "x5t")) == encode(byte20[:]),
+			plainBase64.Replace(text(header, "x5t#S256")) == encode(byte32[:]),
 			strings.EqualFold(text(header, "kid"), fmt.Sprintf("%x", byte20)):
 			return key
 		}
 	}
 	return nil
 }
+
+// plainBase64 takes the other alphabet and padding too: MSAL Go uses them.
+var plainBase64 = strings.NewReplacer("+", "-", "/", "_", "=", "")
 
 // isForMe reports whether an assertion's audience is this token endpoint, or the
 // issuer that it belongs to.
