@@ -122,6 +122,9 @@ func (s *Store) Create(ctx context.Context, m identity.Mapping) (identity.Mappin
 	if err != nil {
 		return identity.Mapping{}, err
 	}
+	if m.Erasing {
+		return identity.Mapping{}, errors.New("graph: a mapping that is to be erased is not kept")
+	}
 	e := s.write(m.User, m)
 	created, err := e.mapping(m.User)
 	if err != nil {

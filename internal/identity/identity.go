@@ -116,7 +116,7 @@ type Store interface {
 	// MarkErasing sets Erasing on the mapping read as m, and returns it with
 	// its new Version. ErrVersion when it has changed since, ErrNotFound when
 	// it is gone. A store that may return ErrNeedsCaller deletes the mapping
-	// instead, for nobody may ask later.
+	// instead, for nobody may ask later, and creates none that has the mark.
 	MarkErasing(ctx context.Context, m Mapping) (Mapping, error)
 	// Delete removes the mapping read as m. ErrVersion when it has changed
 	// since, ErrNotFound when it is gone.

@@ -11,6 +11,15 @@ import (
 
 // markTests are for stores that keep a mapping when it is marked.
 var markTests = []test{
+	{"a mapping can be created with its mark of erasure", func(t *testing.T, b Backend) {
+		m := newMapping(t, newUser(t))
+		m.Erasing = true
+		want := create(t, b, m)
+		require.True(t, want.Erasing)
+		got, err := b.Get(call(t), m.User)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	}},
 	{"a mark of erasure stays and changes the version", func(t *testing.T, b Backend) {
 		m := create(t, b, newMapping(t, newUser(t)))
 		marked, err := b.MarkErasing(call(t), m)
@@ -91,6 +100,14 @@ var markDeletesTests = []test{
 		got, err := b.Get(call(t), m.User)
 		require.NoError(t, err)
 		assert.Equal(t, next, got)
+	}},
+	{"a mapping with its mark of erasure is not created", func(t *testing.T, b Backend) {
+		m := newMapping(t, newUser(t))
+		m.Erasing = true
+		_, err := b.Create(call(t), m)
+		require.NoError(t, isPlain(err))
+		_, err = b.Get(call(t), m.User)
+		assert.ErrorIs(t, err, identity.ErrNotFound)
 	}},
 }
 

@@ -42,15 +42,6 @@ var mappingTests = []test{
 		require.NoError(t, err)
 		assert.Equal(t, want, got.CreatedAt)
 	}},
-	{"a mapping can be created with its mark of erasure", func(t *testing.T, b Backend) {
-		m := newMapping(t, newUser(t))
-		m.Erasing = true
-		want := create(t, b, m)
-		require.True(t, want.Erasing)
-		got, err := b.Get(call(t), m.User)
-		require.NoError(t, err)
-		assert.Equal(t, want, got)
-	}},
 	{"a second mapping for a user is refused and the first stays", func(t *testing.T, b Backend) {
 		user := newUser(t)
 		first := create(t, b, newMapping(t, user))
