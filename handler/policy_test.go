@@ -58,14 +58,17 @@ func TestAppRolesSayWhatATokenMayCarry(t *testing.T) {
 			u.Roles = row.roles
 			token := tokenFor(t, u)
 			require.Equal(t, 201, h.do(request{path: "/api/getUser", token: token}).status)
-			for _, function := range []string{"getToken", "refreshToken"} {
-				a := h.do(request{method: "POST", path: "/api/" + function + row.query, token: token})
+			for function, status := range map[string]int{"POST getToken": 200, "POST refreshToken": 200, "GET token": 201} {
+				method, name, _ := strings.Cut(function, " ")
+				a := h.do(request{method: method, path: "/api/" + name + row.query, token: token})
 				if row.code != "" {
 					assert.Equal(t, 400, a.status)
-					assert.Equal(t, row.code, a.code())
+					if name != "token" {
+						assert.Equal(t, row.code, a.code())
+					}
 					continue
 				}
-				require.Equal(t, 200, a.status, a.text)
+				require.Equal(t, status, a.status, a.text)
 				assert.Equal(t, row.scopes, acsScopes(t, a.json["token"].(string)))
 				expires, err := time.Parse(time.RFC3339, a.json["expiresOn"].(string))
 				require.NoError(t, err)
