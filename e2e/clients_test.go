@@ -14,6 +14,8 @@ const (
 	teamsCalls     = entraid.TeamsURI + "/Teams.ManageCalls"
 	teamsChats     = entraid.TeamsURI + "/Teams.ManageChats"
 	extensionCalls = entraid.TeamsURI + "/TeamsExtension.ManageCalls"
+	graphRead      = entraid.GraphURI + "/User.Read"
+	graphWrite     = entraid.GraphURI + "/User.ReadWrite"
 )
 
 func TestOfficialClients(t *testing.T) {
@@ -34,6 +36,19 @@ func TestOfficialClients(t *testing.T) {
 				"ACCESS_TOKEN=" + s.token(t, user, localcloud.APIScope),
 				"TEAMS_TOKEN=" + s.token(t, user, teamsCalls, teamsChats),
 				"EXTENSION_TOKEN=" + s.token(t, user, extensionCalls),
+			}
+		}},
+		{"graph-client.mjs", func(t *testing.T) []string {
+			user := s.newUser(t, 5, entraid.Policy{})
+			otherApp, err := s.cloud.Entra.AccessToken(user, localcloud.APIClientID, graphWrite)
+			require.NoError(t, err)
+			return []string{
+				"GRAPH=" + s.cloud.GraphURL,
+				"USER=" + user.ObjectID,
+				"READ_TOKEN=" + s.token(t, user, graphRead),
+				"WRITE_TOKEN=" + s.token(t, user, graphWrite),
+				"OTHER_APP_TOKEN=" + otherApp,
+				"GUEST_TOKEN=" + s.token(t, entraid.SampleUsers()[2], graphWrite),
 			}
 		}},
 		{"hero-client.mjs", func(t *testing.T) []string {

@@ -79,16 +79,27 @@ test("a Teams user's exchanged token and user are the client's too", async () =>
   assert.equal(getIdentifierRawId(user), `8:orgid:${USER}`);
 });
 
-test("a user of Teams Phone Extensibility exchanges their token at ACS itself", async () => {
+// ofTeamsPhone holds a token of Teams Phone Extensibility, and its user where the
+// answer has one, to the user that it must be for.
+async function ofTeamsPhone({ token, expiresOnTimestamp }, user) {
+  assert.ok(expiresOnTimestamp > Date.now());
+  const { skypeid } = JSON.parse(Buffer.from(token.split(".")[1], "base64url"));
+  if (user) assert.deepEqual(user, { communicationUserId: `8:${skypeid}` });
+  const { kind, userId, tenantId } = createIdentifierFromRawId(`8:${skypeid}`);
+  assert.deepEqual({ kind, userId, tenantId }, { kind: "teamsExtensionUser", userId: USER, tenantId: TENANT_ID });
+}
+
+test("the same of Teams Phone Extensibility", async () => {
+  const { token, user } = await call("exchangeToken", { token: EXTENSION_TOKEN });
+  await ofTeamsPhone(await new AzureCommunicationTokenCredential(token).getToken(), user);
+});
+
+test("a user of Teams Phone Extensibility can exchange their token at ACS itself", async () => {
   const credential = new AzureCommunicationTokenCredential({
     resourceEndpoint: ACS,
     scopes: ["https://auth.msft.communication.azure.com/TeamsExtension.ManageCalls"],
     tokenCredential: { getToken: async () => ({ token: EXTENSION_TOKEN, expiresOnTimestamp: Date.now() + 3_600_000 }) },
   });
-  const { token, expiresOnTimestamp } = await credential.getToken();
-  assert.ok(expiresOnTimestamp > Date.now());
-  const { skypeid } = JSON.parse(Buffer.from(token.split(".")[1], "base64url"));
-  const { kind, userId, tenantId } = createIdentifierFromRawId(`8:${skypeid}`);
-  assert.deepEqual({ kind, userId, tenantId }, { kind: "teamsExtensionUser", userId: USER, tenantId: TENANT_ID });
+  await ofTeamsPhone(await credential.getToken());
   credential.dispose();
 });

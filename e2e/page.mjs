@@ -40,7 +40,7 @@ async function press(page, name, key = "Enter") {
 }
 
 async function says(page, text) {
-  await page.locator("#notice", { hasText: text }).waitFor({ timeout: 10_000 });
+  await page.locator("#notice", { hasText: text }).waitFor({ timeout: 20_000 });
 }
 
 test("a newcomer's way, with the keyboard alone", async () => {
