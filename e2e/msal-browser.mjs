@@ -2,7 +2,7 @@
 // sign-in to a token of ACS and sign-out.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { launch, watch } from "./chromium.mjs";
+import { launchWithProfile, watch } from "./chromium.mjs";
 
 const { API_SCOPE, CLIENT_ID, ENTRA, SERVICE, SITE, TENANT_ID } = process.env;
 
@@ -40,7 +40,7 @@ describe("a client app", () => {
   }, [method, `${SERVICE}/${path}`, token, headers]);
 
   before(async () => {
-    browser = await launch();
+    browser = await launchWithProfile();
     page = await browser.newPage();
     troubles = watch(page);
     page.on("request", (request) => {

@@ -128,7 +128,7 @@ func (c *Cloud) open(log *slog.Logger) (err error) {
 		Log:      log,
 		Now:      entra.Now,
 		Clients: []entraid.Client{
-			{ID: APIClientID, Name: "acsauth API", Secret: c.apiSecret, RedirectURIs: []string{RedirectURI},
+			{ID: APIClientID, Name: "acsauth API", Secret: c.apiSecret, WebRedirectURIs: []string{RedirectURI},
 				Scopes: []string{"access_as_user"}, KnownClients: []string{SPAClientID}},
 			{ID: SPAClientID, Name: "Sample client", RedirectURIs: []string{RedirectURI}},
 		},
