@@ -123,5 +123,8 @@ describe("a client app", () => {
     await open();
     assert.equal(await page.evaluate(() => app.getAllAccounts().length), 0);
     assert.ok(requests.includes("logout"));
+    const refused = await page.evaluate(
+      (scope) => app.ssoSilent({ scopes: [scope], loginHint: "alice@contoso.example" }).catch((error) => error.errorCode), API_SCOPE);
+    assert.equal(refused, "login_required");
   });
 });

@@ -18,14 +18,17 @@ const newApp = (clientSecret = CLIENT_SECRET) => new ConfidentialClientApplicati
 
 const claimsOf = (token) => JSON.parse(Buffer.from(token.split(".")[1], "base64url"));
 
-// signIn takes the user to the sign-in page and chooses the account there.
+// signIn takes the user to the sign-in page, chooses the account there and
+// approves.
 async function signIn(app, user, request) {
   const { verifier, challenge } = await new CryptoProvider().generatePkceCodes();
   const url = await app.getAuthCodeUrl({
     ...request, redirectUri, codeChallenge: challenge, codeChallengeMethod: "S256", responseMode: "query",
   });
   const response = await fetch(url, {
-    method: "POST", redirect: "manual", body: new URLSearchParams({ local_cloud_user: `${TENANT_ID}.${user}` }),
+    method: "POST",
+    redirect: "manual",
+    body: new URLSearchParams({ local_cloud_user: `${TENANT_ID}.${user}`, local_cloud_second_factor: "approved" }),
   });
   const code = new URL(response.headers.get("location")).searchParams.get("code");
   return app.acquireTokenByCode({ ...request, redirectUri, code, codeVerifier: verifier });
@@ -77,7 +80,7 @@ describe("on behalf of the user who calls it", () => {
     const claims = claimsOf(accessToken);
     assert.equal(claims.oid, ALICE);
     assert.equal(claims.appid, API_CLIENT_ID);
-    assert.match(claims.scp, /\bUser\.Read\b/);
+    assert.deepEqual(claims.scp.split(" ").sort(), ["User.Read", "User.ReadWrite"], "what was asked for and what else is consented to");
     assert.equal(account.username, "alice@contoso.example");
   });
 

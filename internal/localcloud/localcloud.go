@@ -129,7 +129,7 @@ func (c *Cloud) open(log *slog.Logger) (err error) {
 		Now:      entra.Now,
 		Clients: []entraid.Client{
 			{ID: APIClientID, Name: "acsauth API", Secret: c.apiSecret, WebRedirectURIs: []string{RedirectURI},
-				Scopes: []string{"access_as_user"}, KnownClients: []string{SPAClientID}},
+				Scopes: []string{"access_as_user"}, Permissions: []string{entraid.GraphURI + "/User.ReadWrite"}, KnownClients: []string{SPAClientID}},
 			{ID: SPAClientID, Name: "Sample client", RedirectURIs: []string{RedirectURI}},
 		},
 	})

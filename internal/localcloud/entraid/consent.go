@@ -66,6 +66,32 @@ func (s *Server) consented(user User, client Client, ss scopeSet) bool {
 	return !slices.ContainsFunc(ss.granted, func(scope string) bool { return !slices.Contains(s.consents[k], scope) })
 }
 
+// addConsented adds what is consented to of the resource beside what was asked
+// for: a token carries all of it.
+func (s *Server) addConsented(user User, client Client, ss *scopeSet) {
+	for _, name := range s.permissions(user, client, ss.resource) {
+		one := scopeSet{resource: ss.resource, granted: []string{name}}
+		if slices.Contains(ss.granted, name) || s.policyOf(user).ConsentRequired && !s.consented(user, client, one) {
+			continue
+		}
+		ss.grant(name)
+		ss.echo = append(ss.echo, ss.uri+"/"+name)
+	}
+}
+
+// permissions lists what the registration asks for of a resource, and what the
+// user has consented to.
+func (s *Server) permissions(user User, client Client, res resource) (names []string) {
+	for _, scope := range client.Permissions {
+		if ss, refusal := s.parseScopes([]string{scope}); refusal == nil && ss.resource.appID == res.appID {
+			names = append(names, ss.granted...)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append(names, s.consents[consentKey{user.TenantID, user.ObjectID, client.ID, res.appID}]...)
+}
+
 // ForgetConsents takes back every consent.
 func (s *Server) ForgetConsents() {
 	s.mu.Lock()

@@ -83,6 +83,10 @@ type Client struct {
 	// usual ones: idtyp, xms_cc, email, upn.
 	OptionalClaims []string
 	AppRoles       []string // application permissions that it holds; for its app-only tokens
+	// Permissions are the delegated permissions that the registration lists, such
+	// as GraphURI + "/User.ReadWrite". As far as they are consented to, every
+	// token for their resource carries them, whatever it was asked for with.
+	Permissions []string
 	// KnownClients are the client apps whose users consent to this API and to
 	// what it needs at once.
 	KnownClients []string

@@ -45,6 +45,25 @@ func TestOnBehalfOfWaitsForConsent(t *testing.T) {
 	d.tokens(onBehalfOf(assertion))
 }
 
+func TestATokenCarriesAllThatIsConsentedTo(t *testing.T) {
+	d := newDirectory(t)
+	d.clients[0].Permissions = []string{GraphURI + "/User.ReadWrite"}
+	assertion := d.assertion()
+	both := func() {
+		t.Helper()
+		body := d.tokens(onBehalfOf(assertion)) // asks for User.Read
+		assert.Equal(t, "User.Read User.ReadWrite", claimsOf(t, member(t, body, "access_token"))["scp"])
+		assert.Contains(t, body["scope"], GraphURI+"/User.ReadWrite")
+	}
+	both()
+
+	d.policed(Policy{ConsentRequired: true})
+	require.NoError(t, d.Consent(d.alice, apiID, graphScope))
+	assert.Equal(t, "User.Read", claimsOf(t, member(t, d.tokens(onBehalfOf(assertion)), "access_token"))["scp"])
+	require.NoError(t, d.Consent(d.alice, apiID, GraphURI+"/User.ReadWrite"))
+	both()
+}
+
 func TestOnBehalfOfIsChallengedUntilTheUserStepsUp(t *testing.T) {
 	d := newDirectory(t)
 	d.SetPolicy(Policy{StepUpRequired: true})

@@ -190,6 +190,7 @@ func (s *Server) continued(r tokenRequest, g grant, nonce string) (issue, *stsEr
 	if asksStepUp(r.PostFormValue("claims")) && !g.SteppedUp {
 		return issue{}, stepUpRequired(scopes.resource.appID)
 	}
+	s.addConsented(user, r.client, &scopes)
 	issued := issue{who: who, scopes: scopes, nonce: nonce}
 	if scopes.has("offline_access") || slices.Contains(g.Scopes, "offline_access") {
 		issued.refresh = &g
