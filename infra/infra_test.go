@@ -80,3 +80,12 @@ func TestAzdBuildsAndDeploysThePackage(t *testing.T) {
 		assert.Equal(t, "go run ./tools/package", api.Hooks["prepackage"][system].Run)
 	}
 }
+
+func TestTheAlertLooksForWhatTheSweepLogs(t *testing.T) {
+	sweep := read(t, "../internal/identity/sweep.go")
+	assert.Contains(t, sweep, `"swept noted erasures"`)
+	assert.Contains(t, sweep, `slog.Int("overdue", `)
+	for _, file := range []string{"main.bicep", "../docs/operations.md"} {
+		assert.Contains(t, read(t, file), `AppTraces | where Message has "swept noted erasures"`, file)
+	}
+}

@@ -360,6 +360,40 @@ resource failuresAlert 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   }
 }
 
+resource erasuresAlert 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+  name: 'alert-erasures-${name}-${token}'
+  location: location
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'acsauth can\'t finish erasures'
+    description: 'Identities that were to be erased are still there long after. docs/operations.md tells what to do.'
+    severity: 2
+    enabled: true
+    autoMitigate: true
+    skipQueryValidation: true
+    scopes: [workspace.id]
+    evaluationFrequency: 'PT15M'
+    windowSize: 'PT15M'
+    criteria: {
+      allOf: [
+        {
+          query: 'AppTraces | where Message has "swept noted erasures" | where toint(parse_json(Message).overdue) > 0'
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    actions: {
+      actionGroups: empty(alertEmail) ? [] : [mail.id]
+    }
+  }
+}
+
 resource package 'Microsoft.Web/sites/extensions@2025-03-01' = if (!empty(packageUri)) {
   parent: app
   name: 'onedeploy'
