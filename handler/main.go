@@ -3,6 +3,7 @@
 //
 //	handler            serve
 //	handler check      look at the settings and try what they name
+//	handler mappings   copy what the store keeps to a file, or back
 //	handler teams      who may use Teams Phone Extensibility
 //	handler health     ask the service on this machine whether it lives
 //	handler version    print the version

@@ -27,6 +27,7 @@ const usage = `usage:
   handler check      look at the settings and try what they name;
                      --json, and --token - for a token on standard input
   handler health     ask the service on this machine whether it lives
+  handler mappings   copy what the store keeps to a file, or back
   handler teams      who may use Teams Phone Extensibility
   handler version    print the version
 `
@@ -47,6 +48,8 @@ func (p *Program) Run(ctx context.Context) int {
 		switch p.Args[0] {
 		case "check":
 			return p.check(ctx, p.Args[1:])
+		case "mappings":
+			return p.mappings(ctx, p.Args[1:])
 		case "teams":
 			return p.teams(ctx, p.Args[1:])
 		}

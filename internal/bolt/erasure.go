@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -23,6 +24,9 @@ type erasureValue struct {
 func (s *Store) Record(ctx context.Context, e identity.Erasure) error {
 	if err := e.Check(); err != nil {
 		return fmt.Errorf("note an erasure: %w", err)
+	}
+	if e.RecordedAt.IsZero() {
+		return errors.New("note an erasure: no time of recording")
 	}
 	data, err := json.Marshal(erasureValue{e.User.Key(), e.RecordedAt.UTC().Truncate(time.Second)})
 	if err != nil {

@@ -45,6 +45,9 @@ func (s *Store) Create(ctx context.Context, m identity.Mapping) (identity.Mappin
 	if m.AcsUserID == "" {
 		return identity.Mapping{}, errors.New("create a mapping: no ACS user id")
 	}
+	if m.CreatedAt.IsZero() {
+		return identity.Mapping{}, errors.New("create a mapping: no time of creation")
+	}
 	m.CreatedAt = m.CreatedAt.UTC().Truncate(time.Second)
 	err := s.update(ctx, func(tx *bbolt.Tx) (err error) {
 		if tx.Bucket(mappingsBucket).Get(s.mappingKey(m.User)) != nil {

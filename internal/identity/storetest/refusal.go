@@ -57,6 +57,13 @@ var refusalTests = []test{
 		note.AcsUserID = ""
 		assert.NoError(t, isPlain(b.Record(call(t), note)))
 	}},
+	{"what has no time is refused", func(t *testing.T, b Backend) {
+		m, note := newMapping(t, newUser(t)), newErasure(t)
+		m.CreatedAt, note.RecordedAt = time.Time{}, time.Time{}
+		_, err := b.Create(call(t), m)
+		assert.NoError(t, isPlain(err))
+		assert.NoError(t, isPlain(b.Record(call(t), note)))
+	}},
 	{"a mapping without a version is neither marked nor deleted", func(t *testing.T, b Backend) {
 		m := create(t, b, newMapping(t, newUser(t)))
 		for _, version := range []string{"", "*"} {
