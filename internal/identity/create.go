@@ -204,7 +204,8 @@ func (s *Service) discard(ctx context.Context, user User, acsUserID string) {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "an identity that no mapping holds is to be deleted later",
 			slog.String("acsUserId", acsUserID), slog.Any("error", err))
 	default:
-		// The log is the last place left to keep it.
+		// Should this process end before the store is back, the log alone has it.
+		s.unnoted.add(note)
 		s.log.LogAttrs(ctx, slog.LevelError, "an identity is neither mapped nor deleted nor noted: delete it by hand",
 			slog.String("acsUserId", acsUserID), slog.Any("error", errors.Join(err, noteErr)))
 	}

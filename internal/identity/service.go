@@ -38,6 +38,7 @@ type Service struct {
 	flights  singleflight.Group
 	working  sync.RWMutex // held for reading by the work of flights
 	lost     atomic.Int64 // identities that ACS may have made and did not name
+	unnoted  unnoted
 }
 
 // NewService returns a Service on the given parts. now is the clock.
@@ -61,7 +62,9 @@ func (s *Service) Ensure(ctx context.Context, user User) (m Mapping, created boo
 		mine, created := false, false // stay so for the callers that wait for another's work
 		m, err := share(ctx, s, "ensure "+user.Key(), func(ctx context.Context) (m Mapping, err error) {
 			mine = true
-			m, created, err = s.findOrCreate(ctx, user)
+			if m, created, err = s.findOrCreate(ctx, user); err == nil {
+				s.noteUnnoted(ctx, unnotedAtOnce)
+			}
 			return m, err
 		})
 		if err != nil {

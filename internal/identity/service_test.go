@@ -125,10 +125,46 @@ func TestAnIdentityThatCouldNotBeRecordedIsDeleted(t *testing.T) {
 		}
 		return fine
 	})
-	_, _, err = w.Ensure(t.Context(), user(1))
+	for range 2 {
+		_, _, err = w.Ensure(t.Context(), user(1))
+		require.Error(t, err)
+	}
+	for _, id := range w.issuer.list() {
+		assert.Contains(t, w.log.String(), "delete it by hand\" acsUserId="+id)
+	}
+	require.Len(t, w.issuer.list(), 2)
+
+	w.store.set(nil)
+	m, err := w.mapped(2)
+	require.NoError(t, err, "the store is back, ACS still deletes nothing")
+	assert.Len(t, w.notes(), 2)
+	w.issuer.set(nil)
+	_, err = w.Sweep(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{m.AcsUserID}, w.issuer.list())
+}
+
+func TestASweepNotesWhatCouldNotBeNoted(t *testing.T) {
+	w := newWorld(t)
+	w.issuer.set(only("delete", before))
+	w.store.set(func(op string) fault {
+		if op == "insert" || op == "record" {
+			return before
+		}
+		return fine
+	})
+	_, err := w.mapped(1)
 	require.Error(t, err)
-	assert.Contains(t, w.log.String(), "delete it by hand")
-	assert.Contains(t, w.log.String(), w.issuer.list()[0])
+	require.Len(t, w.issuer.list(), 1)
+	for _, broken := range []bool{true, false} {
+		if !broken {
+			w.store.set(nil)
+			w.issuer.set(nil)
+		}
+		_, err = w.Sweep(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, broken, len(w.issuer.list()) == 1)
+	}
 }
 
 func TestErasureIsFinishedWhereverItStopped(t *testing.T) {

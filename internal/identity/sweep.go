@@ -37,6 +37,7 @@ type Swept struct {
 // is logged; the error is for the list itself.
 func (s *Service) Sweep(ctx context.Context) (Swept, error) {
 	w := sweep{service: s, now: s.now()}
+	s.noteUnnoted(ctx, maxUnnoted)
 	notes, err := w.pick(ctx)
 	w.work(ctx, notes)
 	w.log(ctx, err)
