@@ -42,12 +42,10 @@ func (w *world) killRun(processes []*process) {
 	for i, p := range processes {
 		slots[i].Store(p)
 	}
-	var done atomic.Bool
+	ended := make(chan struct{})
 	var load sync.WaitGroup
 	load.Go(func() {
-		w.load(12, w.newPersons(40), func() bool { return !done.Load() }, func(n uint64) *process {
-			return running(&slots[n%uint64(len(slots))])
-		})
+		w.load(12, w.newPersons(40), ended, func(n uint64) *process { return running(&slots[n%uint64(len(slots))]) })
 	})
 	r := random(6)
 	for until := time.Now().Add(runTime); time.Now().Before(until); {
@@ -56,7 +54,7 @@ func (w *world) killRun(processes []*process) {
 		w.crash(slot.Load())
 		slot.Store(w.start())
 	}
-	done.Store(true)
+	close(ended)
 	load.Wait()
 	f := w.audit()
 	assert.Positive(w, f.kills)

@@ -14,7 +14,7 @@ import (
 )
 
 // TestFaultsByChance has many faults at once on both upstreams, while users call
-// three processes.
+// three processes and ACS forgets some of them.
 func TestFaultsByChance(t *testing.T) {
 	t.Parallel()
 	w, processes := newProcesses(t, azurite.Start(t, azurite.Options{}), 3)
@@ -26,8 +26,23 @@ func TestFaultsByChance(t *testing.T) {
 	}
 	w.acs.set(chance(2))
 	w.table.set(chance(3))
-	until := time.Now().Add(runTime / 2)
-	w.load(12, w.newPersons(24), func() bool { return time.Now().Before(until) }, func(n uint64) *process { return processes[n%3] })
+	timeout := time.After(runTime / 2)
+	ended := make(chan struct{})
+	var load sync.WaitGroup
+	load.Go(func() { w.load(12, w.newPersons(24), ended, func(n uint64) *process { return processes[n%3] }) })
+	r := random(8)
+	for running := true; running; {
+		select {
+		case <-timeout:
+			running = false
+		case <-time.After(200 * time.Millisecond):
+			if made := w.acs.creations(); len(made) > 0 {
+				w.forget(made[r.IntN(len(made))].id)
+			}
+		}
+	}
+	close(ended)
+	load.Wait()
 	f := w.audit()
 	assert.Positive(t, f.failed, "no fault was felt")
 }
@@ -40,16 +55,7 @@ func TestOutagesUnderLoad(t *testing.T) {
 	w, processes := newProcesses(t, azurite.Start(t, azurite.Options{}), 2)
 	ended := make(chan struct{})
 	var load sync.WaitGroup
-	load.Go(func() {
-		w.load(8, w.newPersons(16), func() bool {
-			select {
-			case <-ended:
-				return false
-			default:
-				return true
-			}
-		}, func(n uint64) *process { return processes[n%2] })
-	})
+	load.Go(func() { w.load(8, w.newPersons(16), ended, func(n uint64) *process { return processes[n%2] }) })
 	throttled := answers(http.StatusTooManyRequests, "Retry-After", "1")
 	for _, outage := range []func(){
 		w.table.breakDown,
@@ -79,14 +85,43 @@ func TestOutagesUnderLoad(t *testing.T) {
 	assert.Zero(t, f.byHand)
 }
 
-// load has callers make random calls for random users while more says so.
-func (w *world) load(callers int, people []*person, more func() bool, at func(random uint64) *process) {
+// load has callers make random calls for random users until ended.
+func (w *world) load(callers int, people []*person, ended <-chan struct{}, at func(random uint64) *process) {
 	kinds := slices.Concat(slices.Repeat([]string{getToken}, 5), slices.Repeat([]string{getUser}, 3), slices.Repeat([]string{deleteUser}, 2),
 		[]string{refreshToken, revokeTokens, exchangeToken})
 	atOnce(callers, func(i int) {
 		r := random(100 + uint64(i))
-		for more() {
-			w.do(at(r.Uint64()), kinds[r.IntN(len(kinds))], people[r.IntN(len(people))])
+		for {
+			select {
+			case <-ended:
+				return
+			default:
+				w.do(at(r.Uint64()), kinds[r.IntN(len(kinds))], people[r.IntN(len(people))])
+			}
 		}
 	})
+}
+
+// TestWhenNothingCanBeWrittenDown has ACS make identities, and then neither the
+// store takes them nor ACS has them back.
+func TestWhenNothingCanBeWrittenDown(t *testing.T) {
+	t.Parallel()
+	w, processes := newProcesses(t, azurite.Start(t, azurite.Options{}), 1)
+	w.acs.set(only(acsidentity.OpDelete, answers(500)))
+	w.table.set(func(e *exchange) {
+		if op := operation(e.r); op == tableInsert || op == tableNote {
+			e.reset()
+			return
+		}
+		deliver(e)
+	})
+	people := w.newPersons(10)
+	each(people, len(people), func(_ int, u *person) {
+		assert.Equal(t, http.StatusServiceUnavailable, w.do(processes[0], getUser, u).status)
+	})
+	w.table.heal()
+	each(people, len(people), func(_ int, u *person) { w.untilItWorks(processes[0], getToken, u) })
+	f := w.audit()
+	assert.Equal(t, 2*len(people), f.made)
+	assert.Zero(t, f.byHand)
 }

@@ -108,9 +108,9 @@ func (w *world) atOnce(processes []*process, u *person, operations ...string) ma
 // forget has ACS delete an identity behind the service's back.
 func (w *world) forget(id string) {
 	w.Helper()
-	endpoint, key, err := acs.ParseConnectionString(cloud.ACS.ConnectionString(w.acs.server.URL).Reveal())
+	endpoint, key, err := acs.ParseConnectionString(cloud.ACS.ConnectionString(cloud.ACSURL).Reveal())
 	require.NoError(w, err)
-	client, err := acs.New(acs.Options{Endpoint: endpoint, AccessKey: key, Transport: w.acs.server.Client()})
+	client, err := acs.New(acs.Options{Endpoint: endpoint, AccessKey: key, Transport: cloud.Client()})
 	require.NoError(w, err)
 	require.NoError(w, client.DeleteIdentity(w.Context(), id))
 }
