@@ -31,6 +31,7 @@ func TestOfficialClients(t *testing.T) {
 		}},
 		{"communication-common.mjs", func(t *testing.T) []string {
 			user := s.newUser(t, 1, entraid.Policy{})
+			require.NoError(t, s.cloud.ACS.Assign(user.TenantID, user.ObjectID, localcloud.SPAClientID))
 			return []string{
 				"USER=" + user.ObjectID,
 				"ACCESS_TOKEN=" + s.token(t, user, localcloud.APIScope),

@@ -170,8 +170,11 @@ func TestTeamsPhone(t *testing.T) {
 	h := start(t, nil)
 	u := newUser(t)
 	token := tokenFor(t, u)
-	before := cloud.ACS.Calls()
 	a := h.do(request{method: "POST", path: "/api/exchangeToken", token: token, header: teamsHeader(tokenFor(t, u, teamsPhone))})
+	assert.Equal(t, "teams_token_not_assigned", a.code())
+	require.NoError(t, cloud.ACS.Assign(u.TenantID, u.ObjectID, localcloud.SPAClientID))
+	before := cloud.ACS.Calls()
+	a = h.do(request{method: "POST", path: "/api/exchangeToken", token: token, header: teamsHeader(tokenFor(t, u, teamsPhone))})
 	require.Equal(t, 200, a.status, a.text)
 	id := "8:acs:" + cloud.ACS.ResourceID() + "_" + u.TenantID + "_" + u.ObjectID
 	assert.Equal(t, map[string]any{"communicationUserId": id}, a.json["user"])

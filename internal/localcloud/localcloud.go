@@ -149,6 +149,14 @@ func (c *Cloud) open(log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	for _, u := range c.Entra.Users() {
+		if !u.Teams {
+			continue
+		}
+		if err := c.ACS.Assign(u.TenantID, u.ObjectID, SPAClientID); err != nil {
+			return err
+		}
+	}
 	c.connection = c.ACS.ConnectionString(c.ACSURL)
 	c.Graph = msgraph.New(msgraph.Config{BaseURL: c.GraphURL, Verify: c.verifyGraphToken, User: c.graphUser, Now: graph.Now, Log: log})
 	return nil

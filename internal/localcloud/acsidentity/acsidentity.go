@@ -10,12 +10,14 @@
 //
 // Start with New, and serve the Server over TLS: most ACS clients take nothing
 // else. Tests look inside with Identities, Deleted, Calls and TokenActive, and
-// disturb the service with SetFault and SetFaultAfter.
+// disturb the service with SetFault, SetFaultAfter and SetLimits. Export and
+// Import carry its state over a restart.
 //
 // The contract is that of https://learn.microsoft.com/rest/api/communication/identity.
 // Error texts are those that the recordings of the official SDKs' tests show.
 // Where neither says what the real service does, a comment that begins
-// "Assumed:" marks the choice made here.
+// "Assumed:" marks the choice made here; docs/local-cloud-fidelity.md lists them
+// all.
 package acsidentity
 
 import (
@@ -27,6 +29,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"acsauth/internal/identity"
@@ -36,8 +39,8 @@ import (
 
 // ClockSkew is how far a request's date may be off by default.
 //
-// Assumed: ACS documents no figure; this is that of Azure App Configuration,
-// which signs its requests in the same way.
+// Assumed: the figure. It is that of Azure App Configuration, which signs its
+// requests in the same way.
 const ClockSkew = 15 * time.Minute
 
 // Config describes the ACS resource. Every field may be left empty.
@@ -67,26 +70,41 @@ type TeamsClaims struct {
 // Server is the stand-in. Make one with New; it may be used from many
 // goroutines.
 type Server struct {
-	accessKey       secret.String
-	key             []byte // accessKey decoded
-	resourceID      string
+	account         atomic.Pointer[account]
 	verifyBearer    func(rawToken string) error
 	checkTeamsToken func(rawToken string) (TeamsClaims, error)
 	skew            time.Duration
 	now             func() time.Time
 	log             *slog.Logger
-	signer          *wire.Key
 	fault           wire.FaultHook
 	faultAfter      wire.FaultHook
 	calls           wire.Counter
+	limiter         limiter
 	state           state
+}
+
+// account is who the service is.
+type account struct {
+	accessKey secret.String
+	key       []byte // accessKey decoded
+	id        string
+	signer    *wire.Key
+}
+
+func newAccount(accessKey secret.String, id string, signer *wire.Key) (*account, error) {
+	key, err := base64.StdEncoding.DecodeString(accessKey.Reveal())
+	if err != nil || len(key) == 0 {
+		return nil, errors.New("access key: expected base64")
+	}
+	if !identity.IsGUID(id) {
+		return nil, fmt.Errorf("resource id: expected a GUID, got %q", id)
+	}
+	return &account{accessKey, key, strings.ToLower(id), signer}, nil
 }
 
 // New checks cfg and makes what it leaves open.
 func New(cfg Config) (*Server, error) {
 	s := &Server{
-		accessKey:       cfg.AccessKey,
-		resourceID:      strings.ToLower(cfg.ResourceID),
 		verifyBearer:    cfg.VerifyBearer,
 		checkTeamsToken: cfg.CheckTeamsToken,
 		skew:            cfg.SkewWindow,
@@ -94,13 +112,13 @@ func New(cfg Config) (*Server, error) {
 		log:             cfg.Log,
 		state:           newState(),
 	}
-	if s.accessKey.Empty() {
+	if cfg.AccessKey.Empty() {
 		random := make([]byte, 64)
 		_, _ = rand.Read(random) // never fails
-		s.accessKey = secret.New(base64.StdEncoding.EncodeToString(random))
+		cfg.AccessKey = secret.New(base64.StdEncoding.EncodeToString(random))
 	}
-	if s.resourceID == "" {
-		s.resourceID = wire.NewGUID()
+	if cfg.ResourceID == "" {
+		cfg.ResourceID = wire.NewGUID()
 	}
 	if s.skew == 0 {
 		s.skew = ClockSkew
@@ -118,30 +136,29 @@ func New(cfg Config) (*Server, error) {
 	if s.checkTeamsToken == nil {
 		s.checkTeamsToken = func(string) (TeamsClaims, error) { return TeamsClaims{}, refuseAll }
 	}
-	var err error
-	if s.key, err = base64.StdEncoding.DecodeString(s.accessKey.Reveal()); err != nil {
-		return nil, errors.New("access key: expected base64")
-	}
-	if !identity.IsGUID(s.resourceID) {
-		return nil, fmt.Errorf("resource id: expected a GUID, got %q", s.resourceID)
-	}
-	if s.signer, err = wire.NewKey(s.now()); err != nil {
+	signer, err := wire.NewKey(s.now())
+	if err != nil {
 		return nil, err
 	}
+	a, err := newAccount(cfg.AccessKey, cfg.ResourceID, signer)
+	if err != nil {
+		return nil, err
+	}
+	s.account.Store(a)
 	return s, nil
 }
 
 // ResourceID returns the GUID that every communication user id here contains.
-func (s *Server) ResourceID() string { return s.resourceID }
+func (s *Server) ResourceID() string { return s.account.Load().id }
 
 // ConnectionString returns what a client needs to call with the access key.
 // endpoint is where the server is reached, such as https://localhost:8444/.
 func (s *Server) ConnectionString(endpoint string) secret.String {
-	return secret.New("endpoint=" + endpoint + ";accesskey=" + s.accessKey.Reveal())
+	return secret.New("endpoint=" + endpoint + ";accesskey=" + s.account.Load().accessKey.Reveal())
 }
 
 // PublicKey verifies the tokens issued here.
-func (s *Server) PublicKey() *rsa.PublicKey { return s.signer.Public() }
+func (s *Server) PublicKey() *rsa.PublicKey { return s.account.Load().signer.Public() }
 
 // SetFault has fault look at every call before anything is done; nil ends that.
 // Operation tells which call it is.

@@ -85,6 +85,9 @@ func (res *resource) do(method, path, version, body string) *httptest.ResponseRe
 	res.t.Helper()
 	r := httptest.NewRequest(method, path+"?api-version="+version, strings.NewReader(body))
 	r.Header.Set("x-ms-client-request-id", "request-1")
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	sign(r, key, "x-ms-date;host;x-ms-content-sha256", res.now, body)
 	w := httptest.NewRecorder()
 	res.ServeHTTP(w, r)

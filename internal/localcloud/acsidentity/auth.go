@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"acsauth/internal/localcloud/wire"
 )
 
 const (
@@ -25,8 +27,10 @@ func (s *Server) authenticate(r *http.Request, body []byte) error {
 	}
 	switch {
 	case strings.EqualFold(scheme, schemeKey):
+		wire.SetCaller(r, "access key")
 		return s.checkSignature(r, credential, body)
 	case strings.EqualFold(scheme, schemeBearer):
+		wire.SetCaller(r, "Entra app")
 		return s.verifyBearer(credential)
 	}
 	return fmt.Errorf("authorization scheme: expected %s or %s, got %q", schemeKey, schemeBearer, scheme)
@@ -87,7 +91,7 @@ func (s *Server) checkSignature(r *http.Request, credential string, body []byte)
 			}
 		}
 	}
-	mac := hmac.New(sha256.New, s.key)
+	mac := hmac.New(sha256.New, s.account.Load().key)
 	// The target as it was sent: another escaping is another signature.
 	_, _ = mac.Write([]byte(r.Method + "\n" + r.RequestURI + "\n" + strings.Join(values, ";")))
 	if !hmac.Equal([]byte(signature), []byte(base64.StdEncoding.EncodeToString(mac.Sum(nil)))) {

@@ -34,14 +34,14 @@ func (e *apiError) write(w http.ResponseWriter) {
 
 // denied is the one answer to every caller who is not let in.
 //
-// Assumed: the status. The text has been seen, without it.
+// Assumed: the status, which goes with a text that has been seen.
 func denied(why error) *apiError {
 	return &apiError{status: http.StatusUnauthorized, code: "Denied", message: "Denied by the resource provider.", reason: why.Error()}
 }
 
 // unsupportedVersion has a text that has been seen.
 //
-// Assumed: its status and code, and both texts for a missing version.
+// Assumed: its status and code, and all of the answer to a missing version.
 func unsupportedVersion(r *http.Request, version string) *apiError {
 	if version == "" {
 		return &apiError{status: http.StatusBadRequest, code: "ApiVersionUnspecified", message: "An API version is required, but was not specified."}
@@ -69,18 +69,33 @@ func refused(target, message string) *apiError {
 
 // malformed is for a body that is not JSON of the right kind.
 //
-// Assumed.
+// Assumed: the code and the text.
 func malformed(why error) *apiError {
 	e := validation("", "The request body is malformed.")
-	e.reason = why.Error()
+	e.reason = fmt.Sprintf("%.300s", why)
 	return e
 }
 
 // unknownIdentity is for an id that was never issued here, or is deleted.
 //
-// Assumed: no source tells what the real service answers.
+// Assumed: the whole answer to an id that is unknown, deleted, or of another
+// resource.
 func unknownIdentity() *apiError {
 	return &apiError{status: http.StatusNotFound, code: "IdentityNotFound", message: "Identity not found.", versioned: true}
+}
+
+// full is for what the stand-in does not keep more of; the real service has no
+// such bound.
+func full() *apiError {
+	return &apiError{status: http.StatusServiceUnavailable, code: "ServiceUnavailable", message: "The service is unavailable.", reason: "the stand-in keeps no more of these"}
+}
+
+// unsupportedMedia is for a body that calls itself something else than JSON.
+//
+// Assumed: that the content type is looked at, but may be missing; that this
+// comes after the caller and the version; and the answer.
+func unsupportedMedia(got string) *apiError {
+	return &apiError{status: http.StatusUnsupportedMediaType, code: "UnsupportedMediaType", message: "Unsupported Media Type", reason: fmt.Sprintf("content type: expected application/json, got %.100q", got)}
 }
 
 // invalidAccessToken is for an Entra token that can't be exchanged.

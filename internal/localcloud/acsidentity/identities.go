@@ -8,12 +8,15 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"acsauth/internal/identity"
 )
 
 type identityBody struct {
-	ID string `json:"id"`
+	ID                string `json:"id"`
+	CustomID          string `json:"customId,omitempty"`
+	LastTokenIssuedAt string `json:"lastTokenIssuedAt,omitempty"`
 }
 
 type identityAndToken struct {
@@ -41,6 +44,7 @@ func (s *Server) create(c call) (answer, *apiError) {
 	var in struct {
 		CreateTokenWithScopes []string `json:"createTokenWithScopes"`
 		ExpiresInMinutes      *int     `json:"expiresInMinutes"`
+		CustomID              *string  `json:"customId"`
 	}
 	if e := decode(c.body, &in); e != nil {
 		return answer{}, e
@@ -54,9 +58,21 @@ func (s *Server) create(c call) (answer, *apiError) {
 	if e := checkScopes(c, "CreateTokenWithScopes", in.CreateTokenWithScopes); e != nil {
 		return answer{}, e
 	}
-	out := identityAndToken{Identity: identityBody{s.newIdentityID()}}
-	s.state.add(out.Identity.ID)
-	// Assumed: an empty list asks for no token.
+	out := identityAndToken{Identity: identityBody{ID: s.newIdentityID()}}
+	if c.version == customIDVersion && in.CustomID != nil {
+		// Assumed: the texts about a customId.
+		if length := utf8.RuneCountInString(*in.CustomID); length < 1 || length > 256 {
+			return answer{}, validation("CustomId", "CustomId: The field CustomId must be a string with a minimum length of 1 and a maximum length of 256.")
+		}
+		id, ok := s.state.addCustom(*in.CustomID, out.Identity.ID)
+		if !ok {
+			return answer{}, full()
+		}
+		out.Identity.ID = id
+	} else if !s.state.add(out.Identity.ID) {
+		return answer{}, full()
+	}
+	// Assumed: an empty list of scopes asks for no token.
 	if len(in.CreateTokenWithScopes) > 0 {
 		token, e := s.issueFor(out.Identity.ID, in.CreateTokenWithScopes, in.ExpiresInMinutes)
 		if e != nil {
@@ -67,12 +83,26 @@ func (s *Server) create(c call) (answer, *apiError) {
 	return answer{http.StatusCreated, out}, nil
 }
 
-// delete answers the same whether or not the identity exists.
+// delete ends an identity and its tokens.
 //
-// Assumed: for an unknown one.
+// Assumed: an unknown identity gets the same answer as one that exists; a
+// customId is free again afterwards.
 func (s *Server) delete(c call) (answer, *apiError) {
-	s.state.delete(c.id)
+	s.state.delete(c.ids[0])
 	return answer{status: http.StatusNoContent}, nil
+}
+
+// get describes an identity.
+func (s *Server) get(c call) (answer, *apiError) {
+	r, ok := s.state.find(c.ids[0])
+	if !ok {
+		return answer{}, unknownIdentity()
+	}
+	body := identityBody{ID: c.ids[0], CustomID: r.CustomID}
+	if !r.LastIssued.IsZero() {
+		body.LastTokenIssuedAt = r.LastIssued.UTC().Format(expiresOnFormat)
+	}
+	return answer{http.StatusOK, body}, nil
 }
 
 func (s *Server) issue(c call) (answer, *apiError) {
@@ -83,7 +113,7 @@ func (s *Server) issue(c call) (answer, *apiError) {
 	if e := decode(c.body, &in); e != nil {
 		return answer{}, e
 	}
-	// Assumed: an empty list, or no body at all, is refused as null is.
+	// Assumed: an empty list of scopes, or no body at all, is refused as null is.
 	if len(in.Scopes) == 0 {
 		return answer{}, required("Scopes")
 	}
@@ -96,7 +126,7 @@ func (s *Server) issue(c call) (answer, *apiError) {
 	if e := checkScopes(c, "Scopes", in.Scopes); e != nil {
 		return answer{}, e
 	}
-	token, e := s.issueFor(c.id, in.Scopes, in.ExpiresInMinutes)
+	token, e := s.issueFor(c.ids[0], in.Scopes, in.ExpiresInMinutes)
 	if e != nil {
 		return answer{}, e
 	}
@@ -104,7 +134,7 @@ func (s *Server) issue(c call) (answer, *apiError) {
 }
 
 func (s *Server) revoke(c call) (answer, *apiError) {
-	if !s.state.revoke(c.id) {
+	if !s.state.revoke(c.ids[0]) {
 		return answer{}, unknownIdentity()
 	}
 	return answer{status: http.StatusNoContent}, nil
@@ -112,7 +142,7 @@ func (s *Server) revoke(c call) (answer, *apiError) {
 
 // checkScopes refuses a scope that the call's version does not have.
 //
-// Assumed: that it is refused at all, and how.
+// Assumed: that an unknown scope is refused, and how.
 func checkScopes(c call, target string, scopes []string) *apiError {
 	known := identity.Scopes()
 	if !c.has("2023-10-01") {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"mime"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,10 +17,13 @@ import (
 // maxBody is far above what any operation takes.
 const maxBody = 1 << 20
 
+// maxRequestID is far longer than the GUIDs that clients send.
+const maxRequestID = 256
+
 // call is a request that has been let in.
 type call struct {
 	r       *http.Request
-	id      string // from the path
+	ids     []string // from the path
 	version string
 	body    []byte
 }
@@ -40,9 +44,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if method == http.MethodOptions {
 		method = r.Header.Get("Access-Control-Request-Method")
 	}
-	op, id, known := route(method, r.URL)
-	// Assumed: browsers may call what is called on a user's behalf, since the
-	// official client for that runs in them.
+	op, ids, known := route(method, r.URL)
+	// Assumed: scripts of any origin may call what is called with a user's own
+	// token, since the official client for that runs in browsers.
 	if op.byToken && wire.CORS(w, r, "POST, OPTIONS") {
 		return
 	}
@@ -55,21 +59,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.fault.Handled(w, r) {
 		return
 	}
-	got, refusal := s.serve(w, r, op, id, known)
+	got, refusal := s.serve(w, r, op, ids, known)
 
 	h := w.Header()
 	h.Set("MS-CV", strings.ReplaceAll(wire.NewGUID(), "-", "")[:22]+".0")
 	h.Set("X-Azure-Ref", "local-"+wire.NewGUID())
 	h.Set("X-Cache", "CONFIG_NOCACHE")
 	h.Set("Request-Context", "appId=")
+	// Assumed: x-ms-request-id, which other Azure services answer with.
+	h.Set("x-ms-request-id", wire.NewGUID())
 	h.Set("X-Processing-Time", strconv.FormatInt(time.Since(started).Milliseconds(), 10)+"ms")
-	if id := r.Header.Get("x-ms-client-request-id"); id != "" {
+	if id := r.Header.Get("x-ms-client-request-id"); id != "" && len(id) <= maxRequestID {
 		h.Set("x-ms-client-request-id", id)
 	}
 	if refusal == nil || refusal.versioned {
 		h.Set("api-supported-versions", strings.Join(op.versions(), ", "))
 	}
 	if refusal != nil {
+		wire.SetReason(r, strings.TrimPrefix(refusal.code+": "+refusal.reason, ": "))
 		s.log.LogAttrs(r.Context(), slog.LevelInfo, "acs refused a call", slog.String("operation", op.name),
 			slog.Int("status", refusal.status), slog.String("code", refusal.code), slog.String("reason", refusal.reason))
 		refusal.write(w)
@@ -87,10 +94,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve lets the caller in and does the work.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, op operation, id string, known bool) (answer, *apiError) {
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, op operation, ids []string, known bool) (answer, *apiError) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		// Assumed.
+		// Assumed: the code, and the text, for a body beyond all bounds.
 		return answer{}, &apiError{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLarge", message: "The request body is too large."}
 	} else if err != nil {
 		return answer{}, malformed(err)
@@ -100,6 +107,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, op operation, id 
 		return answer{}, &apiError{status: http.StatusMethodNotAllowed, code: "MethodNotAllowed", message: "The method is not allowed here."}
 	} else if op.name == "" {
 		return answer{}, &apiError{status: http.StatusNotFound, code: "NotFound", message: "The resource does not exist."}
+	}
+	// Assumed: limits are looked at before the caller.
+	if wait, ok := s.limiter.take(op.name, s.now()); !ok {
+		return answer{}, tooMany(w, wait)
 	}
 	if !op.byToken {
 		if err := s.authenticate(r, body); err != nil {
@@ -111,5 +122,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, op operation, id 
 	if !slices.Contains(op.versions(), version) {
 		return answer{}, unsupportedVersion(r, version)
 	}
-	return op.run(s, call{r: r, id: id, version: version, body: body})
+	if kind := r.Header.Get("Content-Type"); kind != "" && len(body) > 0 && r.Method != http.MethodDelete && !isJSON(kind) {
+		return answer{}, unsupportedMedia(kind)
+	}
+	return op.run(s, call{r: r, ids: ids, version: version, body: body})
+}
+
+func isJSON(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (kind == "application/json" || kind == "text/json" || strings.HasSuffix(kind, "+json"))
 }

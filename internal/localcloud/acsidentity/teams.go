@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"acsauth/internal/identity"
+	"acsauth/internal/localcloud/wire"
 )
 
 // Scopes of a Teams user's Entra token, without the resource before them.
@@ -47,17 +48,17 @@ func (s *Server) exchangeTeamsUser(c call) (answer, *apiError) {
 	case !strings.EqualFold(in.UserID, claims.OID):
 		return answer{}, refused("userId", "Provided AAD token issued for unexpected user.")
 	}
+	wire.SetCaller(c.r, "access key, for Teams user "+claims.OID)
+	number, _ := s.state.nextToken("", s.now())
 	// Assumed: the user's id in the token, and which of its scopes become what.
-	token, body := s.mint("8:orgid:"+strings.ToLower(claims.OID), scopes, claims.ExpiresAt)
-	s.state.keep(token, "", claims.ExpiresAt)
-	return answer{http.StatusOK, body}, nil
+	return answer{http.StatusOK, s.mint(teamsPrefix+strings.ToLower(claims.OID), scopes, claims.ExpiresAt, number)}, nil
 }
 
 // exchangeTeamsExtension gives a user of Teams Phone Extensibility their ACS
 // identity and a token. The user calls with their own Entra token.
 //
-// Assumed: every error, and that no assignment of the user to the resource is
-// needed.
+// Assumed: its errors, the one for a user without an assignment for the token's
+// app among them.
 func (s *Server) exchangeTeamsExtension(c call) (answer, *apiError) {
 	scheme, credential, err := authorization(c.r)
 	if err == nil && !strings.EqualFold(scheme, schemeBearer) {
@@ -70,17 +71,26 @@ func (s *Server) exchangeTeamsExtension(c call) (answer, *apiError) {
 	if e != nil {
 		return answer{}, e
 	}
+	wire.SetCaller(c.r, "Teams user "+claims.OID)
 	var in struct{}
 	if e := decode(c.body, &in); e != nil {
 		return answer{}, e
 	}
-	id := strings.ToLower("8:acs:" + s.resourceID + "_" + claims.TID + "_" + claims.OID)
-	s.state.add(id)
-	token, body := s.mint(id, scopes, claims.ExpiresAt)
-	if !s.state.keep(token, id, claims.ExpiresAt) {
+	a, ok := s.state.assignment(principal{strings.ToLower(claims.TID), strings.ToLower(claims.OID)})
+	if !ok || !slices.ContainsFunc(a.ClientIDs, func(id string) bool { return strings.EqualFold(id, claims.AppID) }) {
+		return answer{}, &apiError{status: http.StatusForbidden, code: "Forbidden", message: "The user has no access to the resource.", versioned: true,
+			reason: "no assignment of this user for app " + claims.AppID}
+	}
+	id := strings.ToLower(acsPrefix + s.ResourceID() + "_" + claims.TID + "_" + claims.OID)
+	if !s.state.add(id) {
+		return answer{}, full()
+	}
+	number, ok := s.state.nextToken(id, s.now())
+	if !ok {
 		return answer{}, unknownIdentity() // deleted in between
 	}
-	return answer{http.StatusOK, identityAndToken{identityBody{id}, &body}}, nil
+	token := s.mint(id, scopes, claims.ExpiresAt, number)
+	return answer{http.StatusOK, identityAndToken{identityBody{ID: id}, &token}}, nil
 }
 
 // teamsToken checks a Teams user's Entra token and translates its scopes by the

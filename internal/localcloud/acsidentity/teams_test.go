@@ -86,6 +86,7 @@ func TestExchangeCameWith20220601(t *testing.T) {
 func (res *resource) extension(version, authorization string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, extensionPath+"?api-version="+version, strings.NewReader("{}"))
 	r.Header.Set("Authorization", authorization)
+	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	res.ServeHTTP(w, r)
 	return w
@@ -94,6 +95,11 @@ func (res *resource) extension(version, authorization string) *httptest.Response
 func TestATeamsExtensionUserHasOneIdentity(t *testing.T) {
 	res := newResource(t)
 	id := "8:acs:" + resourceID + "_" + tenantID + "_" + aliceID
+	const bearer = "Bearer teams TeamsExtension.ManageCalls"
+	assert.Equal(t, http.StatusForbidden, res.extension("2025-06-30", bearer).Code, "not assigned")
+	require.NoError(t, res.Assign(tenantID, aliceID, strings.ToUpper(resourceID)))
+	assert.Equal(t, http.StatusForbidden, res.extension("2025-06-30", bearer).Code, "assigned for another app")
+	require.NoError(t, res.Assign(strings.ToUpper(tenantID), aliceID, strings.ToUpper(appID)))
 	for range 2 {
 		w := res.extension("2025-06-30", "Bearer teams TeamsExtension.ManageCalls")
 		require.Equal(t, http.StatusOK, w.Code, w.Body)
