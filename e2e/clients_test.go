@@ -41,14 +41,11 @@ func TestOfficialClients(t *testing.T) {
 		}},
 		{"graph-client.mjs", func(t *testing.T) []string {
 			user := s.newUser(t, 5, entraid.Policy{})
-			otherApp, err := s.cloud.Entra.AccessToken(user, localcloud.APIClientID, graphWrite)
-			require.NoError(t, err)
 			return []string{
-				"GRAPH=" + s.cloud.GraphURL,
 				"USER=" + user.ObjectID,
 				"READ_TOKEN=" + s.token(t, user, graphRead),
 				"WRITE_TOKEN=" + s.token(t, user, graphWrite),
-				"OTHER_APP_TOKEN=" + otherApp,
+				"OTHER_APP_TOKEN=" + s.tokenThrough(t, localcloud.APIClientID, user, graphWrite),
 				"GUEST_TOKEN=" + s.token(t, entraid.SampleUsers()[2], graphWrite),
 			}
 		}},
@@ -57,6 +54,14 @@ func TestOfficialClients(t *testing.T) {
 			return []string{
 				"ACCESS_TOKEN=" + s.token(t, user, localcloud.APIScope),
 				"TEAMS_TOKEN=" + s.token(t, user, teamsCalls, teamsChats),
+			}
+		}},
+		{"mapped-names.mjs", func(t *testing.T) []string {
+			user := s.newUser(t, 6, entraid.Policy{})
+			return []string{
+				"USER=" + user.ObjectID,
+				"ACCESS_TOKEN=" + s.token(t, user, localcloud.APIScope),
+				"TEAMS_TOKEN=" + s.tokenThrough(t, localcloud.APIClientID, user, teamsCalls, teamsChats),
 			}
 		}},
 		{"msal-browser.mjs", func(t *testing.T) []string { return chromium(t, s.cloud) }},
@@ -91,7 +96,12 @@ func (s *stack) newUser(t testing.TB, n int, policy entraid.Policy) entraid.User
 // token is what the user gets through the sample client.
 func (s *stack) token(t testing.TB, u entraid.User, scopes ...string) string {
 	t.Helper()
-	token, err := s.cloud.Entra.AccessToken(u, localcloud.SPAClientID, scopes...)
+	return s.tokenThrough(t, localcloud.SPAClientID, u, scopes...)
+}
+
+func (s *stack) tokenThrough(t testing.TB, clientID string, u entraid.User, scopes ...string) string {
+	t.Helper()
+	token, err := s.cloud.Entra.AccessToken(u, clientID, scopes...)
 	require.NoError(t, err)
 	return token
 }

@@ -160,6 +160,7 @@ func (s *stack) environ() []string {
 		"SITE=" + s.site,
 		"ENTRA=" + s.cloud.EntraURL,
 		"ACS=" + s.cloud.ACSURL,
+		"GRAPH=" + s.cloud.GraphURL,
 		"ACS_CONNECTION_STRING=" + settings["ACS_CONNECTION_STRING"],
 		"TENANT_ID=" + entraid.SampleTenantID,
 		"API_CLIENT_ID=" + localcloud.APIClientID,

@@ -3,6 +3,7 @@ package entraid
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"acsauth/internal/localcloud/wire"
@@ -74,8 +75,14 @@ func (s *Server) metadata(authority string) map[string]any {
 	}
 }
 
+// publicHosts are the names of the real service. Where they are mapped onto this
+// one, MSAL asks for them.
+func publicHosts() []string {
+	return []string{"login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"}
+}
+
 // instance answers instance discovery, with which MSAL learns the other names
-// of an authority's host: it has none.
+// of an authority's host: this one has none.
 func (s *Server) instance(w http.ResponseWriter, r *http.Request, authority string) {
 	endpoint := r.FormValue("authorization_endpoint")
 	if endpoint == "" {
@@ -83,7 +90,7 @@ func (s *Server) instance(w http.ResponseWriter, r *http.Request, authority stri
 		return
 	}
 	u, err := url.Parse(endpoint)
-	if err != nil || !strings.EqualFold(u.Host, s.host) {
+	if err != nil || !slices.Contains(append(publicHosts(), s.host), strings.ToLower(u.Host)) {
 		s.refuse(w, r, &stsError{code: "invalid_instance", number: 50049, message: "Unknown or invalid instance."})
 		return
 	}
@@ -97,6 +104,10 @@ func (s *Server) instance(w http.ResponseWriter, r *http.Request, authority stri
 			"preferred_network": s.host,
 			"preferred_cache":   s.host,
 			"aliases":           []string{s.host},
+		}, {
+			"preferred_network": "login.microsoftonline.com",
+			"preferred_cache":   "login.windows.net",
+			"aliases":           publicHosts(),
 		}},
 	})
 }

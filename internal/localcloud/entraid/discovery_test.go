@@ -2,6 +2,7 @@ package entraid
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -157,5 +158,19 @@ func TestConfigFaultsAreErrors(t *testing.T) {
 	} {
 		_, err := New(cfg)
 		assert.Error(t, err, name)
+	}
+}
+
+func TestInstanceDiscoveryKnowsThisServiceAndTheRealOnesNames(t *testing.T) {
+	d := newDirectory(t)
+	for host, known := range map[string]bool{d.host: true, "login.microsoftonline.com": true, "STS.windows.net": true, "login.example": false} {
+		endpoint := url.QueryEscape("https://" + host + "/" + SampleTenantID + "/oauth2/v2.0/authorize")
+		body := object(t, d.get("/common/discovery/instance?api-version=1.1&authorization_endpoint="+endpoint))
+		if !known {
+			assert.Equal(t, "invalid_instance", body["error"])
+			continue
+		}
+		assert.Equal(t, d.baseURL+"/"+SampleTenantID+"/v2.0/.well-known/openid-configuration", body["tenant_discovery_endpoint"])
+		assert.Len(t, body["metadata"], 2)
 	}
 }
