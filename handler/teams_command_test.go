@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,77 +9,57 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"acsauth/internal/localcloud"
 	"acsauth/internal/localcloud/entraid"
 )
 
-// assignments is an ACS that keeps assignments and does nothing else.
-func assignments(t *testing.T) (environ []string) {
-	kept := map[string]map[string]any{}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ids, found := strings.CutPrefix(r.URL.Path, "/access/teamsExtension/tenants/")
-		if !assert.True(t, found, r.URL.Path) {
-			return
-		}
-		tenant, object, _ := strings.Cut(ids, "/assignments/")
-		switch a, ok := kept[ids]; {
-		case r.Method == http.MethodPut:
-			a = map[string]any{}
-			b, _ := io.ReadAll(r.Body)
-			assert.NoError(t, json.Unmarshal(b, &a))
-			a["tenantId"], a["objectId"] = tenant, object
-			kept[ids] = a
-			w.WriteHeader(http.StatusCreated)
-			_ = json.NewEncoder(w).Encode(a)
-		case !ok:
-			w.WriteHeader(http.StatusNotFound)
-			_, _ = io.WriteString(w, `{"error":{"code":"NotFound","message":"?"}}`)
-		case r.Method == http.MethodDelete:
-			delete(kept, ids)
-			w.WriteHeader(http.StatusNoContent)
-		default:
-			_ = json.NewEncoder(w).Encode(a)
-		}
-	}))
-	t.Cleanup(server.Close)
-	return settings(t, map[string]string{"ACS_CONNECTION_STRING": "endpoint=" + server.URL + ";accesskey=a2V5"})
-}
-
 func TestTheOperatorAssignsTeamsPhone(t *testing.T) {
 	const (
-		user    = "aaaaaaaa-0000-4000-8000-00000000000a"
-		client  = "bbbbbbbb-0000-4000-8000-00000000000b"
+		account = "aaaaaaaa-0000-4000-8000-00000000000a"
 		another = "cccccccc-0000-4000-8000-00000000000c"
 		tenant  = "dddddddd-0000-4000-8000-00000000000d"
 	)
-	environ := assignments(t)
+	u := newUser(t)
+	h := start(t, nil)
+	exchange := func() answer {
+		return h.do(request{method: "POST", path: "/api/exchangeToken", token: tokenFor(t, u), header: teamsHeader(tokenFor(t, u, teamsPhone))})
+	}
+	environ := settings(t, nil)
 	run := func(line string) (int, string, string) {
 		return outcome(environ, append([]string{"teams"}, strings.Fields(line)...)...)
 	}
+	user := " -user " + u.ObjectID
 
-	code, out, errs := run("show -user " + user)
+	code, out, errs := run("show" + user)
 	assert.Equal(t, 1, code)
 	assert.Empty(t, out)
-	assert.Contains(t, errs, "has no assignment at 127.0.0.1: handler teams assign makes one")
+	assert.Contains(t, errs, "has no assignment at localhost: handler teams assign makes one")
+	assert.Equal(t, "teams_token_not_assigned", exchange().code())
 
-	code, out, errs = run("assign -user " + user + " -client " + client + "," + another)
+	code, out, errs = run("assign" + user + " -client " + localcloud.SPAClientID + "," + another)
 	require.Equal(t, 0, code, errs)
-	assert.Equal(t, "ok    user "+user+" of tenant "+entraid.SampleTenantID+" can use Teams Phone with 127.0.0.1\n", out)
-	code, out, _ = run("show -user " + user)
+	assert.Equal(t, "ok    user "+u.ObjectID+" of tenant "+u.TenantID+" can use Teams Phone with localhost\n", out)
+	code, out, _ = run("show" + user)
 	assert.Equal(t, 0, code)
-	assert.Equal(t, "resource   127.0.0.1\ntenant     "+entraid.SampleTenantID+"\nobject id  "+user+"\nkind       user\nclients    "+client+", "+another+"\n", out)
+	assert.Equal(t, "resource   localhost\ntenant     "+u.TenantID+"\nobject id  "+u.ObjectID+"\nkind       user\nclients    "+localcloud.SPAClientID+", "+another+"\n", out)
+	assert.Equal(t, 200, exchange().status)
 
-	code, _, _ = run("assign -resource-account " + another + " -tenant " + tenant)
+	code, _, _ = run("assign" + user + " -client " + another)
+	assert.Equal(t, 0, code, "it takes the place of the former one")
+	assert.Equal(t, "teams_token_not_assigned", exchange().code())
+
+	code, _, _ = run("assign -resource-account " + account + " -tenant " + tenant)
 	assert.Equal(t, 0, code)
-	code, out, _ = run("show -tenant " + tenant + " -resource-account " + another)
+	code, out, _ = run("show -tenant " + tenant + " -resource-account " + account)
 	assert.Equal(t, 0, code)
 	assert.Contains(t, out, "kind       resource account\nclients    none named\n")
 
 	for range 2 {
-		code, out, _ = run("unassign -user " + user)
+		code, out, _ = run("unassign" + user)
 		assert.Equal(t, 0, code, "it may be repeated")
-		assert.Contains(t, out, "ok    user "+user)
+		assert.Contains(t, out, "ok    user "+u.ObjectID)
 	}
-	code, _, _ = run("show -user " + user)
+	code, _, _ = run("show" + user)
 	assert.Equal(t, 1, code)
 }
 

@@ -63,7 +63,8 @@ func (c *Client) Assignment(ctx context.Context, tenantID, objectID string) (Ass
 	if !strings.EqualFold(a.TenantID, tenantID) || !strings.EqualFold(a.ObjectID, objectID) {
 		return Assignment{}, unexpected(errors.New("the answer is about another principal"))
 	}
-	return Assignment{a.TenantID, a.ObjectID, a.PrincipalType == principalResourceAccount, a.ClientIDs}, nil
+	// Microsoft's documentation has two names for a resource account.
+	return Assignment{a.TenantID, a.ObjectID, a.PrincipalType != principalUser, a.ClientIDs}, nil
 }
 
 // Unassign takes the principal's assignment away, and with it their tokens.

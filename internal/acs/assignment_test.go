@@ -42,6 +42,11 @@ func TestAssignmentRequests(t *testing.T) {
 			assert.Equal(t, user, got)
 			return err
 		}, "GET", "", 200, userAnswer},
+		{"show a resource account", func(ctx context.Context, c *Client) error {
+			got, err := c.Assignment(ctx, assignedTenant, assignedObject)
+			assert.Equal(t, account, got)
+			return err
+		}, "GET", "", 200, `{"objectId":"` + assignedObject + `","tenantId":"` + assignedTenant + `","principalType":"teamsResourceAccount"}`},
 		{"unassign", func(ctx context.Context, c *Client) error { return c.Unassign(ctx, assignedTenant, assignedObject) },
 			"DELETE", "", 204, ""},
 	} {
