@@ -207,7 +207,10 @@ func TestHeroRoutesWhenACSFails(t *testing.T) {
 		status int
 		retry  string
 	}{
-		{"it is down", answers(503, "s3cr3t-upstream-text"), 503, "1"},
+		{"it is down", func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", "17") // too long to wait for
+			answers(503, "s3cr3t-upstream-text")(w)
+		}, 503, "17"},
 		{"it refuses our key", answers(401, `{"error":{"code":"Denied","message":"s3cr3t-upstream-text"}}`), 502, ""},
 	} {
 		disturb(t, acsidentity.OpIssue, row.fault)
