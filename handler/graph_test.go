@@ -1,0 +1,223 @@
+package main
+
+import (
+	"encoding/base64"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"acsauth/internal/graph"
+	"acsauth/internal/localcloud"
+	"acsauth/internal/localcloud/acsidentity"
+	"acsauth/internal/localcloud/entraid"
+	"acsauth/internal/localcloud/msgraph"
+)
+
+const graphKey = "0123456789abcdef0123456789abcdef"
+
+func onGraph(changes ...string) map[string]string {
+	all := map[string]string{"IDENTITY_STORE": "graph", "GRAPH_MAPPING_KEYS": graphKey, "RATE_LIMIT_PER_USER": "0"}
+	for i := 0; i+1 < len(changes); i += 2 {
+		all[changes[i]] = changes[i+1]
+	}
+	return all
+}
+
+// inGraph is the identity in the user's profile, or empty.
+func inGraph(u entraid.User) string {
+	id, _ := cloud.Graph.Extension(u.TenantID, u.ObjectID, graph.DefaultExtension)["acsUserIdentity"].(string)
+	return id
+}
+
+// asUser makes a request to Graph as a client of its own.
+func asUser(t *testing.T, u entraid.User, method, path, body string) int {
+	t.Helper()
+	token := tokenFor(t, u, entraid.GraphURI+"/User.ReadWrite")
+	req, err := http.NewRequestWithContext(t.Context(), method, cloud.GraphURL+path, strings.NewReader(body))
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := cloud.Client().Do(req)
+	require.NoError(t, err)
+	_, _ = io.Copy(io.Discard, resp.Body)
+	require.NoError(t, resp.Body.Close())
+	return resp.StatusCode
+}
+
+func TestMappingsLiveInTheUsersProfiles(t *testing.T) {
+	h := start(t, onGraph())
+	u := newUser(t)
+	token := tokenFor(t, u)
+	before := cloud.ACS.Identities()
+	assert.Equal(t, 404, h.do(request{method: "POST", path: "/api/refreshToken", token: token}).status)
+	made := h.do(request{path: "/api/getUser", token: token})
+	require.Equal(t, 201, made.status, made.text)
+	assert.Equal(t, made.userID(), inGraph(u))
+	assert.Equal(t, 200, h.do(request{path: "/api/getToken", token: token}).status)
+
+	again := start(t, onGraph("LOCAL_STORE_PATH", t.TempDir()+"/other.db"))
+	a := again.do(request{path: "/api/getToken", token: token})
+	require.Equal(t, 200, a.status, a.text)
+	assert.Equal(t, made.userID(), a.userID(), "another instance finds it")
+
+	assert.Equal(t, 204, h.do(request{method: "DELETE", path: "/api/deleteUser", token: token}).status)
+	assert.Equal(t, 204, h.do(request{method: "DELETE", path: "/api/deleteUser", token: token}).status)
+	assert.Empty(t, inGraph(u))
+	assert.Empty(t, identitiesSince(before))
+	assert.Equal(t, 200, h.do(request{path: "/api/health?ready=1"}).status)
+}
+
+func TestManyFirstCallsLeaveOneIdentityInGraphAlso(t *testing.T) {
+	handlers := []*running{start(t, onGraph()), start(t, onGraph()), start(t, onGraph())}
+	before := cloud.ACS.Identities()
+	for range 3 {
+		u := newUser(t)
+		token := tokenFor(t, u)
+		answers := make([]answer, 48)
+		atOnce(len(answers), func(i int) { answers[i] = handlers[i%3].do(request{path: "/api/getToken", token: token}) })
+		for _, a := range answers {
+			require.Equal(t, 200, a.status, a.text)
+			assert.Equal(t, inGraph(u), a.userID())
+		}
+	}
+	assert.Len(t, identitiesSince(before), 3)
+}
+
+func TestAnErasureOnGraphIsFinishedWithoutTheUser(t *testing.T) {
+	file := t.TempDir() + "/notes.db"
+	h := start(t, onGraph("LOCAL_STORE_PATH", file))
+	u := newUser(t)
+	token := tokenFor(t, u)
+	before := cloud.ACS.Identities()
+	require.Equal(t, 201, h.do(request{path: "/api/getUser", token: token}).status)
+	disturb(t, acsidentity.OpDelete, answers(http.StatusServiceUnavailable, ""))
+	assert.Equal(t, 204, h.do(request{method: "DELETE", path: "/api/deleteUser", token: token}).status)
+	assert.Empty(t, inGraph(u), "nothing of it is left with the user")
+	assert.Len(t, identitiesSince(before), 1)
+	cloud.ACS.SetFault(nil)
+	require.Equal(t, 0, h.stop())
+
+	start(t, onGraph("LOCAL_STORE_PATH", file))
+	assert.Eventually(t, func() bool { return len(identitiesSince(before)) == 0 }, 10*time.Second, 20*time.Millisecond)
+}
+
+func TestAMappingOfTheHeroSampleIsTaken(t *testing.T) {
+	u := newUser(t)
+	plain := onGraph("GRAPH_MAPPING_KEYS", "")
+	h := start(t, plain)
+	theirs := h.do(request{path: "/api/getUser", token: tokenFor(t, newUser(t))}).userID() // one that ACS knows
+	require.NotEmpty(t, theirs)
+	require.Equal(t, 201, asUser(t, u, "POST", "/v1.0/me/extensions",
+		`{"@odata.type":"microsoft.graph.openTypeExtension","extensionName":"com.contoso.identityMapping","acsUserIdentity":"`+theirs+`"}`))
+	token := tokenFor(t, u)
+	a := h.do(request{path: "/api/getUser", token: token})
+	assert.Equal(t, []any{200, theirs}, []any{a.status, a.userID()})
+	assert.Contains(t, h.log.String(), "GRAPH_MAPPING_KEYS", "it warns")
+
+	sealing := start(t, onGraph())
+	assert.Equal(t, "upstream_rejected", sealing.do(request{path: "/api/getUser", token: token}).code())
+	movingOver := start(t, onGraph("GRAPH_ACCEPT_UNSEALED", "true"))
+	assert.Equal(t, theirs, movingOver.do(request{path: "/api/getUser", token: token}).userID())
+	assert.Equal(t, theirs, sealing.do(request{path: "/api/getUser", token: token}).userID())
+}
+
+func TestWhatEntraIDDemandsReachesTheClient(t *testing.T) {
+	h := start(t, onGraph())
+	challenged := newUser(t)
+	challenged.Policy = entraid.Policy{StepUpRequired: true}
+	unconsented := newUser(t)
+	unconsented.Policy = entraid.Policy{ConsentRequired: true}
+	blocked := newUser(t)
+	for _, u := range []entraid.User{challenged, unconsented} {
+		require.NoError(t, cloud.Entra.AddUser(u))
+		require.NoError(t, cloud.Entra.Consent(u, localcloud.SPAClientID))
+	}
+	a := h.do(request{path: "/api/getUser", token: tokenFor(t, challenged)})
+	assert.Equal(t, []any{401, "interaction_required"}, []any{a.status, a.code()})
+	header := a.header.Get("WWW-Authenticate")
+	assert.Contains(t, header, `error="insufficient_claims"`)
+	assert.Contains(t, header, `authorization_uri="`+cloud.EntraURL+"/"+entraid.SampleTenantID+`/oauth2/v2.0/authorize"`)
+	claims := regexp.MustCompile(`claims="([^"]+)"`).FindStringSubmatch(header)
+	require.NotNil(t, claims, header)
+	text, err := base64.StdEncoding.DecodeString(claims[1])
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `"access_token"`)
+
+	a = h.do(request{path: "/api/getUser", token: tokenFor(t, unconsented)})
+	assert.Equal(t, []any{403, "consent_required"}, []any{a.status, a.code()}, a.text)
+	assert.Contains(t, a.header.Get("WWW-Authenticate"), `error="insufficient_scope"`)
+
+	token := tokenFor(t, blocked)
+	blocked.Policy = entraid.Policy{Blocked: true}
+	require.NoError(t, cloud.Entra.AddUser(blocked))
+	a = h.do(request{path: "/api/getUser", token: token})
+	assert.Equal(t, []any{403, "access_blocked"}, []any{a.status, a.code()}, a.text)
+}
+
+func TestWhenGraphFails(t *testing.T) {
+	h := start(t, onGraph())
+	t.Cleanup(func() { cloud.Graph.SetFault(nil) })
+	before := cloud.ACS.Identities()
+	for _, row := range []struct {
+		name      string
+		operation string
+		status    int
+		want      int
+		code      string
+	}{
+		{"it throttles", msgraph.OpGetExtension, 429, 503, "upstream_unavailable"},
+		{"it is down", msgraph.OpGetExtension, 503, 503, "upstream_unavailable"},
+		{"it is down for writers", msgraph.OpCreateExtension, 503, 503, "upstream_unavailable"},
+		{"it refuses our token", msgraph.OpGetExtension, 401, 502, "upstream_rejected"},
+	} {
+		cloud.Graph.SetFault(func(w http.ResponseWriter, r *http.Request) bool {
+			if msgraph.Operation(r) != row.operation {
+				return false
+			}
+			w.Header().Set("Retry-After", "17")
+			w.WriteHeader(row.status)
+			return true
+		})
+		u := newUser(t)
+		a := h.do(request{path: "/api/getToken", token: tokenFor(t, u)})
+		assert.Equal(t, []any{row.want, row.code}, []any{a.status, a.code()}, row.name)
+		if row.want == 503 {
+			assert.Equal(t, "17", a.header.Get("Retry-After"), row.name)
+		}
+		cloud.Graph.SetFault(nil)
+		a = h.do(request{path: "/api/getToken", token: tokenFor(t, u)})
+		require.Equal(t, 200, a.status, a.text)
+		require.Equal(t, 204, h.do(request{method: "DELETE", path: "/api/deleteUser", token: tokenFor(t, u)}).status)
+	}
+	assert.Empty(t, identitiesSince(before), "no orphan")
+	grace := entraid.SampleUsers()[2]
+	a := h.do(request{path: "/api/getUser", token: tokenFor(t, grace)})
+	assert.Equal(t, []any{403, "access_blocked"}, []any{a.status, a.code()}, "a guest can't write to their profile")
+	assert.Empty(t, identitiesSince(before), "no orphan of a guest")
+}
+
+func TestCheckSaysWhatItCannotTryOnGraph(t *testing.T) {
+	r, code := checked(t, settings(t, onGraph()))
+	assert.Equal(t, 0, code)
+	assert.Empty(t, r.failures())
+	states := map[string]status{}
+	for _, i := range r.Findings {
+		states[i.Part+" "+i.Name] = i.Status
+	}
+	assert.Equal(t, statusOK, states["store Microsoft Graph"])
+	assert.Equal(t, statusSkip, states["store mappings"])
+	assert.Equal(t, statusOK, states["store delete"], "of the place for notes")
+	r, _ = checked(t, settings(t, onGraph("GRAPH_MAPPING_KEYS", "")))
+	assert.Equal(t, []string{"store seal of mappings"}, r.failures())
+	host, err := url.Parse(cloud.GraphURL)
+	require.NoError(t, err)
+	r, code = checked(t, settings(t, onGraph("GRAPH_ENDPOINT", "https://localhost:1")))
+	assert.Equal(t, 1, code)
+	assert.Contains(t, r.failures(), "store Microsoft Graph", host.Host)
+}
