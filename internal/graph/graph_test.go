@@ -65,14 +65,14 @@ func TestAMappingOfTheHeroSampleIsFoundErasedAndItFindsOurs(t *testing.T) {
 	m, err := store.Get(ctx, alice)
 	require.NoError(t, err)
 	assert.Equal(t, identity.Mapping{User: alice, AcsUserID: heroID, Version: heroID}, m)
-	_, err = store.Create(ctx, identity.Mapping{User: alice, AcsUserID: "8:acs:other_one"})
+	_, err = store.Create(ctx, newMapping("8:acs:other_one"))
 	require.ErrorIs(t, err, identity.ErrExists)
 	assert.Equal(t, heroID, s.heroReads(alice))
 	_, err = store.MarkErasing(ctx, m)
 	require.NoError(t, err)
 	assert.Empty(t, s.heroReads(alice))
 
-	_, err = s.open(func(o *Options) { o.Keys = []secret.String{secret.New("key")} }).Create(ctx, identity.Mapping{User: alice, AcsUserID: heroID, CreatedAt: time.Now()})
+	_, err = s.open(func(o *Options) { o.Keys = []secret.String{secret.New("key")} }).Create(ctx, newMapping(heroID))
 	require.NoError(t, err)
 	assert.Equal(t, heroID, s.heroReads(alice))
 }
@@ -84,7 +84,7 @@ func TestWithoutTheUsersCallNobodyIsAsked(t *testing.T) {
 	for _, ctx := range []context.Context{t.Context(), as(t.Context(), somebody)} {
 		_, err := store.Get(ctx, alice)
 		assert.ErrorIs(t, err, identity.ErrNeedsCaller)
-		m := identity.Mapping{User: alice, AcsUserID: heroID, Version: heroID}
+		m := newMapping(heroID)
 		_, err = store.Create(ctx, m)
 		assert.ErrorIs(t, err, identity.ErrNeedsCaller)
 		_, err = store.MarkErasing(ctx, m)
@@ -156,13 +156,13 @@ func TestMappingsOfTheHeroSamplesAreSealedAsTheyAreSeen(t *testing.T) {
 func TestAMappingOfAnotherResourceIsLeftAlone(t *testing.T) {
 	s := newService(t)
 	ctx := as(t.Context(), alice)
-	_, err := s.open().Create(ctx, identity.Mapping{User: alice, AcsUserID: heroID})
+	_, err := s.open().Create(ctx, newMapping(heroID))
 	require.NoError(t, err)
 	other := func(o *Options) { o.Resource = storetest.OtherResource }
 	_, err = s.open(other).Get(ctx, alice)
 	assert.Equal(t, identity.CodeUpstreamRejected, identity.CodeOf(err))
 	assert.ErrorContains(t, err, "GRAPH_EXTENSION_NAME")
-	_, err = s.open(other, func(o *Options) { o.Extension = "com.contoso.otherMapping" }).Create(ctx, identity.Mapping{User: alice, AcsUserID: "8:acs:a_b"})
+	_, err = s.open(other, func(o *Options) { o.Extension = "com.contoso.otherMapping" }).Create(ctx, newMapping("8:acs:a_b"))
 	assert.NoError(t, err)
 }
 
@@ -190,7 +190,7 @@ func TestACreateThatGraphDoesNotTake(t *testing.T) {
 		status, _ := s.do(alice, "POST", "/v1.0/me/extensions", `{"extensionName":"`+name+`"}`)
 		require.Equal(t, 201, status)
 	}
-	_, err := s.open().Create(as(t.Context(), alice), identity.Mapping{User: alice, AcsUserID: heroID})
+	_, err := s.open().Create(as(t.Context(), alice), newMapping(heroID))
 	assert.Equal(t, identity.CodeUpstreamRejected, identity.CodeOf(err))
 	assert.ErrorContains(t, err, "two open extensions")
 }
@@ -207,7 +207,7 @@ func TestOfTwoCreatesThatWentThroughTheOneReadBackHasWon(t *testing.T) {
 		return false
 	})
 	ctx := as(t.Context(), alice)
-	_, err := s.open().Create(ctx, identity.Mapping{User: alice, AcsUserID: heroID})
+	_, err := s.open().Create(ctx, newMapping(heroID))
 	require.ErrorIs(t, err, identity.ErrExists)
 	m, err := s.open().Get(ctx, alice)
 	require.NoError(t, err)
@@ -221,7 +221,7 @@ func TestAnInsertWhoseAnswerWasLostEndsInErrExists(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	ctx := as(t.Context(), alice)
-	_, err := s.open().Create(ctx, identity.Mapping{User: alice, AcsUserID: heroID})
+	_, err := s.open().Create(ctx, newMapping(heroID))
 	require.ErrorIs(t, err, identity.ErrExists)
 	m, err := s.open().Get(ctx, alice)
 	require.NoError(t, err)

@@ -122,8 +122,8 @@ func (s *Store) Create(ctx context.Context, m identity.Mapping) (identity.Mappin
 	if err != nil {
 		return identity.Mapping{}, err
 	}
-	if m.Erasing {
-		return identity.Mapping{}, errors.New("graph: a mapping that is to be erased is not kept")
+	if m.Erasing || m.CreatedAt.IsZero() {
+		return identity.Mapping{}, errors.New("graph: want a mapping with the time of its creation and no mark of erasure")
 	}
 	e := s.write(m.User, m)
 	created, err := e.mapping(m.User)

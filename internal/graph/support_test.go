@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -84,6 +85,10 @@ func (s *service) do(user identity.User, method, path, body string) (status int,
 }
 
 var alice = identity.User{TenantID: "6f1d7c52-3b0e-4a9c-8d27-51c0a4e9b310", ObjectID: "0a1c5d3e-94b2-4e6f-8a70-3c2d1b0e9f81"}
+
+func newMapping(acsUserID string) identity.Mapping {
+	return identity.Mapping{User: alice, AcsUserID: acsUserID, Version: acsUserID, CreatedAt: time.Date(2026, 11, 22, 9, 30, 15, 0, time.UTC)}
+}
 
 func as(ctx context.Context, user identity.User) context.Context {
 	return identity.WithCaller(ctx, identity.Caller{User: user})
