@@ -127,4 +127,22 @@ describe("a client app", () => {
       (scope) => app.ssoSilent({ scopes: [scope], loginHint: "alice@contoso.example" }).catch((error) => error.errorCode), API_SCOPE);
     assert.equal(refused, "login_required");
   });
+
+  test("is told when the user declines", async () => {
+    await page.goto(SITE);
+    await open();
+    await page.evaluate((scope) => { app.loginRedirect({ scopes: [scope] }); }, API_SCOPE);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.waitForURL((url) => url.origin === SITE);
+    await assert.rejects(open(), /access_denied/);
+  });
+
+  test("signs a user in by popup", async () => {
+    await page.goto(SITE);
+    await open();
+    const popup = page.waitForEvent("popup");
+    const result = page.evaluate(async (scope) => (await app.loginPopup({ scopes: [scope] })).account.username, API_SCOPE);
+    await (await popup).getByRole("button", { name: "Grace Guest" }).click();
+    assert.match(await result, /^grace/);
+  });
 });
