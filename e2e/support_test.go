@@ -30,7 +30,7 @@ import (
 )
 
 // scriptTimeout is far above what any script takes.
-const scriptTimeout = 2 * time.Minute
+const scriptTimeout = 4 * time.Minute
 
 // packages installs the npm packages and returns their folder.
 func packages(t testing.TB) string {
