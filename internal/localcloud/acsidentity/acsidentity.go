@@ -39,8 +39,8 @@ import (
 
 // ClockSkew is how far a request's date may be off by default.
 //
-// Assumed: the figure. It is that of Azure App Configuration, which signs its
-// requests in the same way.
+// Assumed: a request's date may be off by 15 minutes, as it may be with Azure App
+// Configuration, which signs its requests in the same way.
 const ClockSkew = 15 * time.Minute
 
 // Config describes the ACS resource. Every field may be left empty.

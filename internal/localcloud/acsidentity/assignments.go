@@ -64,7 +64,8 @@ func (st *state) unassign(p principal) {
 
 // principalOf reads the two ids in the path.
 //
-// Assumed: an id in the path that is no GUID is a validation error.
+// Assumed: a tenant or object id in the path of an assignment that is no GUID is a
+// ValidationError, with a text after that for the app id.
 func principalOf(c call) (principal, *apiError) {
 	tenantID, objectID := c.ids[0], c.ids[1]
 	switch {
@@ -82,8 +83,9 @@ func principalTypes() []string { return []string{"user", "resourceAccount", "tea
 
 // putAssignment makes an assignment or replaces it.
 //
-// Assumed: the texts of its errors; that a user needs at least one client id,
-// each of them a GUID, and a resource account none.
+// Assumed: the texts of the errors of PUT for an assignment; and that one for a
+// user needs at least one client id, each of them a GUID, and one for a resource
+// account none.
 func (s *Server) putAssignment(c call) (answer, *apiError) {
 	p, e := principalOf(c)
 	if e != nil {
@@ -119,7 +121,7 @@ func (s *Server) putAssignment(c call) (answer, *apiError) {
 
 // getAssignment returns an assignment.
 //
-// Assumed: 404 where there is none, and its code.
+// Assumed: GET of an assignment that does not exist is 404 AssignmentNotFound.
 func (s *Server) getAssignment(c call) (answer, *apiError) {
 	p, e := principalOf(c)
 	if e != nil {
@@ -134,7 +136,7 @@ func (s *Server) getAssignment(c call) (answer, *apiError) {
 
 // deleteAssignment takes an assignment away.
 //
-// Assumed: 204 also where there is none.
+// Assumed: DELETE of an assignment that does not exist is 204.
 func (s *Server) deleteAssignment(c call) (answer, *apiError) {
 	p, e := principalOf(c)
 	if e != nil {

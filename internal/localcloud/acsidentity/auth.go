@@ -71,7 +71,8 @@ func (s *Server) checkSignature(r *http.Request, credential string, body []byte)
 		return fmt.Errorf("signed headers: expected a date, host and x-ms-content-sha256, got %q", signedHeaders)
 	}
 
-	// Assumed: the names may come in any order; the clients all use one.
+	// Assumed: SignedHeaders may name the headers in any order, and they count in
+	// that order; the clients all use one.
 	values := make([]string, len(names))
 	for i, name := range names {
 		value, err := headerValue(r, name)

@@ -34,14 +34,16 @@ func (e *apiError) write(w http.ResponseWriter) {
 
 // denied is the one answer to every caller who is not let in.
 //
-// Assumed: the status, which goes with a text that has been seen.
+// Assumed: a caller who is not let in gets 401 with code Denied, whatever the
+// cause; only the text has been seen.
 func denied(why error) *apiError {
 	return &apiError{status: http.StatusUnauthorized, code: "Denied", message: "Denied by the resource provider.", reason: why.Error()}
 }
 
 // unsupportedVersion has a text that has been seen.
 //
-// Assumed: its status and code, and all of the answer to a missing version.
+// Assumed: an unknown api-version is 400 UnsupportedApiVersion, with a text that
+// has been seen, and a missing one is 400 ApiVersionUnspecified.
 func unsupportedVersion(r *http.Request, version string) *apiError {
 	if version == "" {
 		return &apiError{status: http.StatusBadRequest, code: "ApiVersionUnspecified", message: "An API version is required, but was not specified."}
@@ -69,7 +71,8 @@ func refused(target, message string) *apiError {
 
 // malformed is for a body that is not JSON of the right kind.
 //
-// Assumed: the code and the text.
+// Assumed: a body that is not JSON of the right kind is a ValidationError without
+// a target.
 func malformed(why error) *apiError {
 	e := validation("", "The request body is malformed.")
 	e.reason = fmt.Sprintf("%.300s", why)
@@ -78,8 +81,8 @@ func malformed(why error) *apiError {
 
 // unknownIdentity is for an id that was never issued here, or is deleted.
 //
-// Assumed: the whole answer to an id that is unknown, deleted, or of another
-// resource.
+// Assumed: to issue or revoke for an identity that is unknown, deleted, or of
+// another resource is 404 IdentityNotFound.
 func unknownIdentity() *apiError {
 	return &apiError{status: http.StatusNotFound, code: "IdentityNotFound", message: "Identity not found.", versioned: true}
 }
@@ -92,8 +95,8 @@ func full() *apiError {
 
 // unsupportedMedia is for a body that calls itself something else than JSON.
 //
-// Assumed: that the content type is looked at, but may be missing; that this
-// comes after the caller and the version; and the answer.
+// Assumed: a body whose Content-Type is not JSON is 415, after caller and version
+// have been looked at; a missing Content-Type is let pass.
 func unsupportedMedia(got string) *apiError {
 	return &apiError{status: http.StatusUnsupportedMediaType, code: "UnsupportedMediaType", message: "Unsupported Media Type", reason: fmt.Sprintf("content type: expected application/json, got %.100q", got)}
 }

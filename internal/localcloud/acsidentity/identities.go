@@ -60,7 +60,7 @@ func (s *Server) create(c call) (answer, *apiError) {
 	}
 	out := identityAndToken{Identity: identityBody{ID: s.newIdentityID()}}
 	if c.version == customIDVersion && in.CustomID != nil {
-		// Assumed: the texts about a customId.
+		// Assumed: the text about a customId that is too short or too long.
 		if length := utf8.RuneCountInString(*in.CustomID); length < 1 || length > 256 {
 			return answer{}, validation("CustomId", "CustomId: The field CustomId must be a string with a minimum length of 1 and a maximum length of 256.")
 		}
@@ -72,7 +72,7 @@ func (s *Server) create(c call) (answer, *apiError) {
 	} else if !s.state.add(out.Identity.ID) {
 		return answer{}, full()
 	}
-	// Assumed: an empty list of scopes asks for no token.
+	// Assumed: an empty list as createTokenWithScopes asks for no token.
 	if len(in.CreateTokenWithScopes) > 0 {
 		token, e := s.issueFor(out.Identity.ID, in.CreateTokenWithScopes, in.ExpiresInMinutes)
 		if e != nil {
@@ -85,8 +85,8 @@ func (s *Server) create(c call) (answer, *apiError) {
 
 // delete ends an identity and its tokens.
 //
-// Assumed: an unknown identity gets the same answer as one that exists; a
-// customId is free again afterwards.
+// Assumed: DELETE of an identity that does not exist is 204; the customId of a
+// deleted one is free again.
 func (s *Server) delete(c call) (answer, *apiError) {
 	s.state.delete(c.ids[0])
 	return answer{status: http.StatusNoContent}, nil
@@ -113,7 +113,8 @@ func (s *Server) issue(c call) (answer, *apiError) {
 	if e := decode(c.body, &in); e != nil {
 		return answer{}, e
 	}
-	// Assumed: an empty list of scopes, or no body at all, is refused as null is.
+	// Assumed: to issue for an empty list of scopes, or with no body at all, is
+	// refused as it is for null.
 	if len(in.Scopes) == 0 {
 		return answer{}, required("Scopes")
 	}
@@ -142,7 +143,8 @@ func (s *Server) revoke(c call) (answer, *apiError) {
 
 // checkScopes refuses a scope that the call's version does not have.
 //
-// Assumed: that an unknown scope is refused, and how.
+// Assumed: a scope that is not known, or not yet in the version, is a
+// ValidationError.
 func checkScopes(c call, target string, scopes []string) *apiError {
 	known := identity.Scopes()
 	if !c.has("2023-10-01") {

@@ -14,8 +14,8 @@ const limitWindow = 30 * time.Second
 // DocumentedLimits are the calls per 30 seconds that ACS documents, by operation:
 // https://learn.microsoft.com/azure/communication-services/concepts/service-limits
 //
-// Assumed: they hold for a resource; the exchange of Teams Phone users counts as
-// the one of Teams users does, and assignments are not limited.
+// Assumed: the limits hold for a resource as a whole; the exchange for Teams Phone
+// has that for Teams users, and assignments have none.
 func DocumentedLimits() map[string]int {
 	return map[string]int{
 		OpCreate:                 1000,
@@ -29,7 +29,7 @@ func DocumentedLimits() map[string]int {
 
 // limiter counts calls in windows of a fixed length.
 //
-// Assumed: that the windows are fixed and begin with a call.
+// Assumed: the windows of the limits are fixed and begin with a call.
 type limiter struct {
 	mu     sync.Mutex
 	limits map[string]int // nil for none
@@ -63,7 +63,7 @@ func (l *limiter) take(operation string, now time.Time) (wait time.Duration, ok 
 
 // tooMany is for a call beyond the limit.
 //
-// Assumed: the code, the text and that there is a Retry-After.
+// Assumed: a call beyond a limit is 429 TooManyRequests with Retry-After.
 func tooMany(w http.ResponseWriter, wait time.Duration) *apiError {
 	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	return &apiError{status: http.StatusTooManyRequests, code: "TooManyRequests", message: "Too many requests. Please try again later."}

@@ -45,8 +45,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		method = r.Header.Get("Access-Control-Request-Method")
 	}
 	op, ids, known := route(method, r.URL)
-	// Assumed: scripts of any origin may call what is called with a user's own
-	// token, since the official client for that runs in browsers.
+	// Assumed: scripts of any origin may call the exchange for Teams Phone, since
+	// the official client for that runs in browsers; and nothing else.
 	if op.byToken && wire.CORS(w, r, "POST, OPTIONS") {
 		return
 	}
@@ -66,7 +66,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Azure-Ref", "local-"+wire.NewGUID())
 	h.Set("X-Cache", "CONFIG_NOCACHE")
 	h.Set("Request-Context", "appId=")
-	// Assumed: x-ms-request-id, which other Azure services answer with.
+	// Assumed: answers carry x-ms-request-id, as those of other Azure services do.
 	h.Set("x-ms-request-id", wire.NewGUID())
 	h.Set("X-Processing-Time", strconv.FormatInt(time.Since(started).Milliseconds(), 10)+"ms")
 	if id := r.Header.Get("x-ms-client-request-id"); id != "" && len(id) <= maxRequestID {
@@ -97,18 +97,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, op operation, ids []string, known bool) (answer, *apiError) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		// Assumed: the code, and the text, for a body beyond all bounds.
+		// Assumed: a body of more than 1 MiB is 413 RequestEntityTooLarge.
 		return answer{}, &apiError{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLarge", message: "The request body is too large."}
 	} else if err != nil {
 		return answer{}, malformed(err)
 	}
-	// Assumed: an unknown path is told of before the caller is looked at.
+	// Assumed: a path or method that does not exist is 404 NotFound or 405
+	// MethodNotAllowed, before the caller is looked at.
 	if op.name == "" && known {
 		return answer{}, &apiError{status: http.StatusMethodNotAllowed, code: "MethodNotAllowed", message: "The method is not allowed here."}
 	} else if op.name == "" {
 		return answer{}, &apiError{status: http.StatusNotFound, code: "NotFound", message: "The resource does not exist."}
 	}
-	// Assumed: limits are looked at before the caller.
+	// Assumed: limits are looked at before the caller is, and refused calls count.
 	if wait, ok := s.limiter.take(op.name, s.now()); !ok {
 		return answer{}, tooMany(w, wait)
 	}
@@ -117,7 +118,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, op operation, ids
 			return answer{}, denied(err)
 		}
 	}
-	// Assumed: the version is looked at after the caller.
+	// Assumed: the version is looked at after the caller is.
 	version := r.URL.Query().Get("api-version")
 	if !slices.Contains(op.versions(), version) {
 		return answer{}, unsupportedVersion(r, version)

@@ -41,7 +41,8 @@ func (s *Server) exchangeTeamsUser(c call) (answer, *apiError) {
 	case !identity.IsGUID(in.AppID):
 		return answer{}, refused("appId", "Provided AppId has invalid format.")
 	case !identity.IsGUID(in.UserID):
-		// Assumed: the text, from that for the app id.
+		// Assumed: the text about a userId that is no GUID, which is after that for
+		// the appId.
 		return answer{}, refused("userId", "Provided UserId has invalid format.")
 	case !strings.EqualFold(in.AppID, claims.AppID):
 		return answer{}, refused("appId", "AAD application is not the expected one.")
@@ -50,15 +51,16 @@ func (s *Server) exchangeTeamsUser(c call) (answer, *apiError) {
 	}
 	wire.SetCaller(c.r, "access key, for Teams user "+claims.OID)
 	number, _ := s.state.nextToken("", s.now())
-	// Assumed: the user's id in the token, and which of its scopes become what.
+	// Assumed: the token of a Teams user has skypeid orgid:<object id>, scope voip
+	// for Teams.ManageCalls and chat for Teams.ManageChats.
 	return answer{http.StatusOK, s.mint(teamsPrefix+strings.ToLower(claims.OID), scopes, claims.ExpiresAt, number)}, nil
 }
 
 // exchangeTeamsExtension gives a user of Teams Phone Extensibility their ACS
 // identity and a token. The user calls with their own Entra token.
 //
-// Assumed: its errors, the one for a user without an assignment for the token's
-// app among them.
+// Assumed: the errors of the exchange for Teams Phone; 403 Forbidden for a user who
+// has no assignment for the token's app is one of them.
 func (s *Server) exchangeTeamsExtension(c call) (answer, *apiError) {
 	scheme, credential, err := authorization(c.r)
 	if err == nil && !strings.EqualFold(scheme, schemeBearer) {
@@ -96,7 +98,8 @@ func (s *Server) exchangeTeamsExtension(c call) (answer, *apiError) {
 // teamsToken checks a Teams user's Entra token and translates its scopes by the
 // given table.
 //
-// Assumed: a token without a fitting scope is refused like any other bad one.
+// Assumed: an Entra token without a fitting scope, or of a user without a Teams
+// licence, is InvalidAccessToken like any other bad one.
 func (s *Server) teamsToken(raw string, table map[string]string) (claims TeamsClaims, scopes []string, _ *apiError) {
 	if raw == "" {
 		return TeamsClaims{}, nil, invalidAccessToken(errors.New("there is no token"))

@@ -40,12 +40,12 @@ func (s *Server) mint(userID string, scopes []string, expires time.Time, number 
 		"scp":     1792,
 		"csi":     strconv.FormatInt(now.Unix(), 10),
 		"exp":     expires.Unix(),
-		// Assumed: a scope that is asked for twice is in a token once.
+		// Assumed: a scope that is asked for twice is in the token once.
 		"acsScope":   strings.Join(unique(scopes), ","),
 		"resourceId": a.id,
 		"iat":        now.Unix(),
-		// Assumed: tokens have a claim jti. None has been seen; it tells two
-		// tokens of one second apart.
+		// Assumed: tokens have a claim jti. None has been seen; it tells two of
+		// one second apart.
 		"jti": tokenID(number),
 	})
 	return accessToken{Token: token, ExpiresOn: expires.UTC().Format(expiresOnFormat)}

@@ -29,7 +29,8 @@ func (s *Server) clientCredentials(r tokenRequest) (issue, *stsError) {
 			message: "The provided value for scope " + strings.Join(asked, " ") + " is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI)."}
 	}
 	tenant := r.authority
-	// Assumed: an authority that is no one tenant stands for the app's own.
+	// Assumed: client credentials at common or organizations are for the first
+	// tenant.
 	if serves(tenant, s.tenants[0].ID) {
 		tenant = s.tenants[0].ID
 	}

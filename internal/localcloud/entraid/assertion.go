@@ -81,7 +81,8 @@ func (s *Server) isForMe(audience string) bool {
 
 // checkFederated: https://learn.microsoft.com/entra/workload-id/workload-identity-federation
 //
-// Assumed: in which order the three values are looked at.
+// Assumed: of a federated credential the issuer is looked at first, then the
+// subject, then the audience.
 func (s *Server) checkFederated(client Client, assertion string, claims map[string]any) *stsError {
 	issuer, subject, audience := text(claims, "iss"), text(claims, "sub"), text(claims, "aud")
 	known := slices.DeleteFunc(slices.Clone(client.Federated), func(f FederatedCredential) bool { return f.Issuer != issuer })

@@ -12,7 +12,8 @@ import (
 
 // maxQuery bounds the query of a request to sign in.
 //
-// Assumed: the figure. Entra has such an error, and publishes no bound.
+// Assumed: a query of more than 16 KiB is too long; Entra has that error and
+// publishes no bound.
 const maxQuery = 16 << 10
 
 // authorization is a request to sign a user in, as far as it has been checked.

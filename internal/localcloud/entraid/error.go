@@ -12,8 +12,8 @@ import (
 // lists at https://learn.microsoft.com/entra/identity-platform/reference-error-codes;
 // clients are told there to go by code, not by number or text.
 //
-// Assumed: which number, code and text go together, where neither that list nor
-// an answer of the real service that was published says it.
+// Assumed: which AADSTS number, error code and text go together, where neither
+// Microsoft's list nor a published answer of the real service says it.
 type stsError struct {
 	status   int    // zero is 400
 	code     string // OAuth 2.0 error

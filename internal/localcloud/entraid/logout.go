@@ -11,8 +11,8 @@ import (
 // tells the apps of the session in hidden frames, and goes where it is asked to
 // as long as that is a redirect URI of some app.
 //
-// Assumed: the parameters that the frames are called with; and that nobody is
-// asked which account to sign out, as Entra asks when there is no hint.
+// Assumed: front-channel logout is called with parameters sid and iss; and nobody
+// is asked which account to sign out, while Entra asks where there is no hint.
 func (s *Server) logout(w http.ResponseWriter, r *http.Request, authority string) {
 	if err := r.ParseForm(); err != nil {
 		s.showError(w, r, malformedRequest())

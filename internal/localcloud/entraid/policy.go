@@ -50,7 +50,8 @@ func (s *Server) policyOf(u User) Policy {
 
 // demand says what keeps who from a token without a sign-in; nil for nothing.
 //
-// Assumed: that consent is looked at before Conditional Access.
+// Assumed: missing consent is told before a block or a challenge by Conditional
+// Access.
 func (s *Server) demand(who subject, ss scopeSet) *stsError {
 	p := s.policyOf(who.user)
 	switch {

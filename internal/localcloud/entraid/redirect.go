@@ -33,7 +33,8 @@ func (c Client) onlyRedirect() string {
 // sameRedirect compares as Entra does: any port of this machine is as good as
 // another, and an empty path is as good as "/".
 //
-// Assumed: that this holds for 127.0.0.1 as it does for localhost.
+// Assumed: the port of a redirect URI does not count for 127.0.0.1 either, as it
+// does not for localhost.
 func sameRedirect(registered, uri string) bool {
 	if registered == uri {
 		return uri != ""

@@ -24,8 +24,8 @@ const (
 	ACSScope = "https://communication.azure.com//.default"
 	// ACSAudience is the audience of such a token.
 	//
-	// Assumed: the resource as asked for, slash included, as version 1.0 tokens
-	// have it.
+	// Assumed: a token for ACS itself is of version 1.0, with audience
+	// https://communication.azure.com/.
 	ACSAudience = "https://communication.azure.com/"
 )
 
@@ -55,7 +55,8 @@ func (s *Server) builtinResources() []resource {
 		graphURIs = append(graphURIs, s.graphURI)
 	}
 	return []resource{
-		// Assumed: version 2.0, with the app id as audience.
+		// Assumed: a token for the Teams scopes of ACS is of version 2.0, with the
+		// app id as audience.
 		{appID: TeamsAppID, microsoft: true, uris: []string{TeamsURI, TeamsAppID}, version: 2,
 			scopes: []string{"Teams.ManageCalls", "Teams.ManageChats", "TeamsExtension.ManageCalls"}},
 		// Graph's tokens are of version 1.0, and nobody but Graph may read them.

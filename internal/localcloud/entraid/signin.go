@@ -72,7 +72,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, a authorization)
 	if len(wanted) > 0 && !posted.Has(consentField) {
 		if a.prompt == "none" {
 			e := consentRequired(a.client)
-			// Assumed: the code, which is not the token endpoint's.
+			// Assumed: with prompt=none, missing consent is interaction_required.
 			e.code = "interaction_required"
 			s.sendError(w, r, a, e)
 			return
@@ -109,7 +109,8 @@ func pickAccount(a authorization, held session, users []User) (User, bool, *stsE
 // refuseSignIn tells the user, or the client app when nobody is looking.
 func (s *Server) refuseSignIn(w http.ResponseWriter, r *http.Request, a authorization, e *stsError) {
 	if a.prompt == "none" {
-		// Assumed: the code, as the token endpoint's is not one for here.
+		// Assumed: with prompt=none, a user who is blocked or disabled is
+		// interaction_required.
 		e.code = "interaction_required"
 		s.sendError(w, r, a, e)
 		return

@@ -15,10 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const (
-	authorizePath = "/" + SampleTenantID + "/oauth2/v2.0/authorize"
-	nobody        = "nobody@contoso.example"
-)
+const authorizePath = "/" + SampleTenantID + "/oauth2/v2.0/authorize"
 
 func TestSignInGivesTokensOfEntrasShape(t *testing.T) {
 	d := newDirectory(t)

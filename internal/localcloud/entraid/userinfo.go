@@ -11,7 +11,7 @@ import (
 // userInfo serves OpenID Connect's UserInfo endpoint, which takes a token for
 // Graph.
 //
-// Assumed: which error codes of Graph's it answers with.
+// Assumed: the UserInfo endpoint's error codes, which are those of Graph.
 func (s *Server) userInfo(w http.ResponseWriter, r *http.Request, _ string) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	claims, err := s.Verify(strings.TrimSpace(token), GraphAppID)

@@ -41,7 +41,7 @@ func noToken() *apiError {
 
 // badToken does not tell the kinds of bad tokens apart.
 //
-// Assumed: the one text for all of them.
+// Assumed: every bad token gets the one text.
 func badToken() *apiError {
 	return &apiError{http.StatusUnauthorized, "InvalidAuthenticationToken", "Access token validation failure."}
 }
@@ -61,14 +61,14 @@ func noExtension() *apiError {
 
 // extensionExists has a code and a text that have been seen.
 //
-// Assumed: its status.
+// Assumed: an extension that exists already is 400.
 func extensionExists() *apiError {
 	return &apiError{http.StatusBadRequest, "Request_BadRequest", "An extension already exists with given id."}
 }
 
 // tooManyExtensions has a text that has been seen.
 //
-// Assumed: its status and code.
+// Assumed: an extension too many is 400 Request_BadRequest.
 func tooManyExtensions() *apiError {
 	return &apiError{http.StatusBadRequest, "Request_BadRequest", fmt.Sprintf("Maximum number of extensions values supported per application is %d.", maxExtensions)}
 }
@@ -79,7 +79,7 @@ func badRequest(message string) *apiError {
 
 // badExtension is for a body that is no open extension.
 //
-// Assumed.
+// Assumed: a body that is no open extension is 400 Request_BadRequest.
 func badExtension(message string) *apiError {
 	return &apiError{http.StatusBadRequest, "Request_BadRequest", message}
 }

@@ -29,7 +29,7 @@ type extension struct {
 
 // extensions are those of all users, by name.
 //
-// Assumed: that names are compared as they stand.
+// Assumed: names of extensions are compared as they stand.
 type extensions struct {
 	mu sync.Mutex
 	of map[owner]map[string]*extension

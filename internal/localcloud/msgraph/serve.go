@@ -114,7 +114,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, t target, claims 
 		return answer{}, denied()
 	case t.op.writes && user.Guest:
 		// Assumed: of their own profile, guests may change the mobile phone
-		// number alone.
+		// number alone, and so no extension.
 		return answer{}, denied()
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
