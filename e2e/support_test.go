@@ -35,6 +35,7 @@ const scriptTimeout = 4 * time.Minute
 // packages installs the npm packages and returns their folder.
 func packages(t testing.TB) string {
 	t.Helper()
+	node.Path(t) // skips without Node.js even where they are installed
 	files := map[string][]byte{}
 	hash := sha256.New()
 	for _, name := range []string{"package.json", "package-lock.json"} {
