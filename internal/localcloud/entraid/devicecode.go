@@ -12,6 +12,7 @@ import (
 
 const (
 	grantDeviceCode    = "urn:ietf:params:oauth:grant-type:device_code"
+	grantDeviceCodeOld = "device_code" // MSAL still says so
 	deviceCodeLifetime = 15 * time.Minute
 	deviceInterval     = 5 // seconds
 	// devicesRemembered bounds how many codes can be waiting to be entered.

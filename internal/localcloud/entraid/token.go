@@ -41,6 +41,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request, authority string)
 		"client_credentials": s.clientCredentials,
 		grantOnBehalfOf:      s.onBehalfOf,
 		grantDeviceCode:      s.redeemDeviceCode,
+		grantDeviceCodeOld:   s.redeemDeviceCode,
 	}
 	grantType := r.PostFormValue("grant_type")
 	run, ok := grants[grantType]
