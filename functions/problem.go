@@ -21,6 +21,9 @@ type problem struct {
 	Detail    string        `json:"detail,omitempty"`
 	Code      identity.Code `json:"code"`
 	RequestID string        `json:"requestId"`
+	// Claims is the JSON that WWW-Authenticate has too, in base64. Browsers show
+	// scripts a header only where CORS exposes it; the platform's CORS does not.
+	Claims string `json:"claims,omitempty"`
 }
 
 // problemType and a code make the type URI of a problem.
@@ -86,7 +89,7 @@ func (c *call) fail(a *app, err error) {
 		err = c.json(k.status, heroError{Code: k.status, Message: e.Detail})
 	} else {
 		err = c.write(k.status, "application/problem+json", problem{
-			Type: problemType + string(e.Code), Title: k.title, Status: k.status, Detail: e.Detail, Code: e.Code, RequestID: c.id,
+			Type: problemType + string(e.Code), Title: k.title, Status: k.status, Detail: e.Detail, Code: e.Code, RequestID: c.id, Claims: e.Challenge.Claims,
 		})
 	}
 	if err != nil {
