@@ -6,10 +6,8 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -112,20 +110,4 @@ func TestThePrintedCurlWorksTwiceAndTheStopIsClean(t *testing.T) {
 	cancel()
 	assert.Equal(t, 0, <-exit)
 	assert.Empty(t, errs.String())
-}
-
-func TestABusyPortSaysWhatToDo(t *testing.T) {
-	s, err := startStack(t.Context(), options{}, nil)
-	require.NoError(t, err)
-	defer s.stop()
-	var out, errs bytes.Buffer
-	assert.Equal(t, 1, run(t.Context(), []string{"-port", s.URL[strings.LastIndex(s.URL, ":")+1:]}, &out, &errs))
-	assert.Contains(t, errs.String(), "choose another port with -port")
-}
-
-func TestTheLocalCloudStaysOutOfTheRelease(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", "acsauth/local").Output()
-	require.NoError(t, err)
-	assert.Contains(t, string(out), "acsauth/internal/localcloud\n")
-	assert.NotContains(t, string(out), "acsauth/functions\n", "the handler is a process of its own")
 }

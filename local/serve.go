@@ -40,15 +40,15 @@ func (s *stack) printWelcome(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("the sample user could not be signed in: %w", err)
 	}
 	printf(out, `
-acsauth is running offline. NOT FOR PRODUCTION: anyone on this machine can sign
-in as any sample user, and all keys are new at each start.
+acsauth is running offline. %s
 
   the page               %s/
   the service            %s/api
   its contract           %s/api/openapi.yaml
   Entra ID stand-in      %s/%s/v2.0
   ACS stand-in           %s
-  CA to trust for both   %s
+  Graph stand-in         %s
+  CA to trust for all    %s
 
 %s is signed in; this token is good for about an hour. Try:
 
@@ -56,6 +56,6 @@ curl -s -X POST %s/api/getToken -H "Authorization: Bearer %s"
 
 Ctrl-C stops everything. The handler's log follows, a line a request.
 
-`, s.URL, s.URL, s.URL, s.cloud.EntraURL, entraid.SampleTenantID, s.cloud.ACSURL, s.cloud.CACertFile, alice.Name, s.URL, token)
+`, s.folder.warning(), s.URL, s.URL, s.URL, s.cloud.EntraURL, entraid.SampleTenantID, s.cloud.ACSURL, s.cloud.GraphURL, s.cloud.CACertFile, alice.Name, s.URL, token)
 	return nil
 }

@@ -22,9 +22,15 @@ import (
 )
 
 type options struct {
-	port, entraPort, acsPort, graphPort int
+	port, entraPort, acsPort, graphPort int // 0 is a free one
+	usualPort                           int // for port where it is notGiven
 	knobs                               []string
+	state                               string // folder to keep state in; empty keeps none
+	cors                                []string
 }
+
+// notGiven stands for a port that no flag gives.
+const notGiven = -1
 
 // passedOn are the settings that the user may give. The others are the
 // stand-ins': a variable meant for a real resource never gets through.
@@ -37,8 +43,9 @@ var passedOn = []string{
 // stack is everything that runs: the stand-ins, the host with the handler under
 // it, and the public front.
 type stack struct {
-	dir    string
+	folder *folder
 	cloud  *localcloud.Cloud
+	keeper *keeper
 	host   *funchost.Host
 	server *http.Server
 	URL    string // of the service, http://localhost:<port>
@@ -53,43 +60,54 @@ func startStack(ctx context.Context, o options, log func(funchost.Record)) (s *s
 			s.stop()
 		}
 	}()
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", o.port))
+	if s.folder, err = openFolder(o.state); err != nil {
+		return s, err
+	}
+	saved, err := readState(s.folder)
 	if err != nil {
-		return s, fmt.Errorf("can't listen: %w\nIs another copy running? Stop it, or choose another port with -port", err)
+		return s, err
+	}
+	o.choosePorts(saved)
+	listener, err := localcloud.Listen(ctx, "the service", o.port, "-port")
+	if err != nil {
+		return s, err
 	}
 	defer func() {
 		if err != nil {
 			_ = listener.Close()
 		}
 	}()
-	s.URL = fmt.Sprintf("http://localhost:%d", listener.Addr().(*net.TCPAddr).Port)
-	if s.dir, err = os.MkdirTemp("", "acsauth-local-"); err != nil {
+	s.URL = urlOf(listener)
+	if s.cloud, err = startCloud(s.folder, saved, o); err != nil {
 		return s, err
 	}
+	s.keeper = keep(s.folder, s.cloud)
 	root, err := moduleRoot(ctx)
 	if err != nil {
 		return s, err
 	}
-	handler, err := buildHandler(ctx, root, s.dir)
+	handler, err := buildHandler(ctx, root, s.folder.path)
 	if err != nil {
 		return s, err
 	}
-	if s.cloud, err = localcloud.Start(localcloud.Options{Dir: s.dir, EntraPort: o.entraPort, ACSPort: o.acsPort, GraphPort: o.graphPort}); err != nil {
-		return s, err
-	}
-	s.host, err = funchost.Start(ctx, funchost.Config{Root: root, Executable: handler, Env: s.environ(), Log: log})
+	s.host, err = funchost.Start(ctx, funchost.Config{
+		Root: root, Executable: handler, Env: s.environ(), Log: log, CORS: funchost.CORS{AllowedOrigins: o.cors},
+	})
 	if err != nil {
 		return s, fmt.Errorf("the handler did not start: %w", err)
 	}
-	front := s.front()
-	for _, line := range o.knobs {
-		if _, err := s.cloud.Knobs.Turn(line); err != nil {
-			return s, err
-		}
-	}
-	s.server = &http.Server{Handler: front, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10}
-	go func() { _ = s.server.Serve(listener) }()
+	s.server = serveOn(listener, s.front())
 	return s, nil
+}
+
+func urlOf(l net.Listener) string {
+	return fmt.Sprintf("http://localhost:%d", l.Addr().(*net.TCPAddr).Port)
+}
+
+func serveOn(l net.Listener, handler http.Handler) *http.Server {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10}
+	go func() { _ = server.Serve(l) }()
+	return server
 }
 
 // front is the host's with the page in front of it: the page takes the place of
@@ -122,8 +140,11 @@ func (s *stack) stop() {
 	if s.cloud != nil {
 		s.cloud.Close()
 	}
-	if s.dir != "" {
-		_ = os.RemoveAll(s.dir)
+	if s.keeper != nil {
+		s.keeper.stop()
+	}
+	if s.folder != nil {
+		s.folder.close()
 	}
 }
 
@@ -147,7 +168,7 @@ func (s *stack) environ() []string {
 		environ = append(environ, "IDENTITY_STORE="+config.StoreLocal)
 	}
 	if !given["LOCAL_STORE_PATH"] {
-		environ = append(environ, "LOCAL_STORE_PATH="+filepath.Join(s.dir, "identities.db"))
+		environ = append(environ, "LOCAL_STORE_PATH="+s.folder.file(storeFile))
 	}
 	return append(environ, s.cloud.Settings()...)
 }
@@ -172,7 +193,7 @@ func buildHandler(ctx context.Context, root, dir string) (string, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("the handler does not build: %w\n%s", err, out)
 	}
-	return exe, nil
+	return exe, os.Chmod(exe, 0o700) // as all in its folder
 }
 
 func withStderr(err error) error {

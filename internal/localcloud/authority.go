@@ -8,18 +8,51 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"time"
 )
 
-// authority is a certificate authority that lives as long as the process.
+// authority is the certificate authority of all stand-ins.
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
 
-const certLifetime = 7 * 24 * time.Hour
+const (
+	certLifetime = 90 * 24 * time.Hour
+	// certRenewal is when a kept authority is too old to go on with.
+	certRenewal = 24 * time.Hour
+)
+
+// openAuthority goes on with the authority of a state, if that is still good.
+func openAuthority(s *State) (*authority, error) {
+	if s == nil {
+		return newAuthority()
+	}
+	pair, err := tls.X509KeyPair([]byte(s.CACertificate), []byte(s.CAKey))
+	if err != nil {
+		return nil, fmt.Errorf("%w: its certificate authority: %w", ErrState, err)
+	}
+	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok || !pair.Leaf.IsCA {
+		return nil, fmt.Errorf("%w: its certificate authority is none", ErrState)
+	}
+	if time.Until(pair.Leaf.NotAfter) < certRenewal {
+		return newAuthority()
+	}
+	return &authority{pair.Leaf, key}, nil
+}
+
+// export returns certificate and key as PEM.
+func (a *authority) export() (certificate, key string, err error) {
+	der, err := x509.MarshalPKCS8PrivateKey(a.key)
+	if err != nil {
+		return "", "", err
+	}
+	return string(a.pem()), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), nil
+}
 
 func newAuthority() (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

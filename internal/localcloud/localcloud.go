@@ -2,9 +2,9 @@
 // Services and Microsoft Graph on this machine, so that the service can be tried
 // and tested without Azure. Start with Start.
 //
-// FOR DEVELOPMENT ONLY. It listens on loopback alone; all keys are made at
-// random at each start and all state is in memory; anyone who reaches it can
-// sign in as any user. The service itself contains none of it and is told of it
+// FOR DEVELOPMENT ONLY. It listens on loopback alone; anyone who reaches it can
+// sign in as any user. All keys are random and all state is in memory, unless
+// Options.State brings those of an earlier run, which are then in a file. The service itself contains none of it and is told of it
 // by its settings alone.
 package localcloud
 
@@ -22,6 +22,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,6 +46,7 @@ const (
 // a free one.
 type Options struct {
 	Dir       string // for the CA's certificate; required
+	State     *State // what to go on from; nil starts anew
 	EntraPort int
 	ACSPort   int
 	GraphPort int
@@ -65,23 +67,29 @@ type Cloud struct {
 	// CACertFile is the certificate, in PEM, that clients have to trust.
 	CACertFile string
 
+	ca         *authority
 	connection secret.String
 	apiSecret  secret.String // of the API's registration
 	roots      *x509.CertPool
 	servers    []*http.Server
 }
 
-// Start listens and serves until Close.
+// Start listens and serves until Close. The error is ErrState when o.State is to
+// blame.
 func Start(o Options) (*Cloud, error) {
-	ca, err := newAuthority()
+	ca, err := openAuthority(o.State)
 	if err != nil {
 		return nil, err
 	}
 	c := &Cloud{
 		Knobs:      &knobs.Board{},
 		CACertFile: filepath.Join(o.Dir, "local-ca.pem"),
+		ca:         ca,
 		apiSecret:  secret.New(rand.Text()),
 		roots:      ca.pool(),
+	}
+	if o.State != nil {
+		c.apiSecret = secret.New(o.State.APISecret)
 	}
 	if err := os.WriteFile(c.CACertFile, ca.pem(), 0o600); err != nil {
 		return nil, err
@@ -90,20 +98,20 @@ func Start(o Options) (*Cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	entra, entraURL, err := listen("Entra ID", o.EntraPort)
+	entra, entraURL, err := listen("Entra ID", o.EntraPort, "-entra-port")
 	if err != nil {
 		return nil, err
 	}
-	acs, acsURL, err := listen("ACS", o.ACSPort)
+	acs, acsURL, err := listen("ACS", o.ACSPort, "-acs-port")
 	if err != nil {
 		return nil, errors.Join(err, entra.Close())
 	}
-	graph, graphURL, err := listen("Microsoft Graph", o.GraphPort)
+	graph, graphURL, err := listen("Microsoft Graph", o.GraphPort, "-graph-port")
 	if err != nil {
 		return nil, errors.Join(err, entra.Close(), acs.Close())
 	}
 	c.EntraURL, c.ACSURL, c.GraphURL = entraURL, acsURL, graphURL
-	if err := c.open(o.Log); err != nil {
+	if err := c.open(o); err != nil {
 		return nil, errors.Join(err, entra.Close(), acs.Close(), graph.Close())
 	}
 	c.serve(tls.NewListener(entra, tlsConfig), c.Knobs.Service(EntraService).Handler(c.Entra))
@@ -112,20 +120,20 @@ func Start(o Options) (*Cloud, error) {
 	return c, nil
 }
 
-func listen(name string, port int) (net.Listener, string, error) {
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+func listen(name string, port int, flag string) (net.Listener, string, error) {
+	l, err := Listen(context.Background(), "the stand-in for "+name, port, flag)
 	if err != nil {
-		return nil, "", fmt.Errorf("the stand-in for %s can't listen: %w", name, err)
+		return nil, "", err
 	}
 	return l, fmt.Sprintf("https://localhost:%d", l.Addr().(*net.TCPAddr).Port), nil
 }
 
-func (c *Cloud) open(log *slog.Logger) (err error) {
+func (c *Cloud) open(o Options) (err error) {
 	entra, acs, graph := c.Knobs.Add(entraService()), c.Knobs.Add(acsService()), c.Knobs.Add(graphService())
 	c.Entra, err = entraid.New(entraid.Config{
 		BaseURL:  c.EntraURL,
 		GraphURI: c.GraphURL,
-		Log:      log,
+		Log:      o.Log,
 		Now:      entra.Now,
 		Clients: []entraid.Client{
 			{ID: APIClientID, Name: "acsauth API", Secret: c.apiSecret, WebRedirectURIs: []string{RedirectURI},
@@ -138,7 +146,7 @@ func (c *Cloud) open(log *slog.Logger) (err error) {
 	}
 	entra.RollKeys = c.Entra.RollKeys
 	c.ACS, err = acsidentity.New(acsidentity.Config{
-		Log: log,
+		Log: o.Log,
 		Now: acs.Now,
 		VerifyBearer: func(raw string) error {
 			_, err := c.Entra.Verify(raw, entraid.ACSAudience)
@@ -157,8 +165,14 @@ func (c *Cloud) open(log *slog.Logger) (err error) {
 			return err
 		}
 	}
+	acs.Limit = c.limitACS
+	c.Graph = msgraph.New(msgraph.Config{BaseURL: c.GraphURL, Verify: c.verifyGraphToken, User: c.graphUser, Now: graph.Now, Log: o.Log})
+	if o.State != nil {
+		if err := c.goOn(o.State); err != nil {
+			return err
+		}
+	}
 	c.connection = c.ACS.ConnectionString(c.ACSURL)
-	c.Graph = msgraph.New(msgraph.Config{BaseURL: c.GraphURL, Verify: c.verifyGraphToken, User: c.graphUser, Now: graph.Now, Log: log})
 	return nil
 }
 
@@ -170,6 +184,23 @@ func (c *Cloud) verifyGraphToken(raw string) (msgraph.Claims, error) {
 func (c *Cloud) graphUser(tenantID, objectID string) (msgraph.User, bool) {
 	u, ok := c.Entra.User(tenantID, objectID)
 	return msgraph.User{DisplayName: u.Name, UPN: u.UPN, Guest: u.HomeTenantID != "" && u.HomeTenantID != u.TenantID}, ok
+}
+
+// limitACS sets what the knob limits says.
+func (c *Cloud) limitACS(limits string) {
+	switch limits {
+	case "":
+		c.ACS.SetLimits(nil)
+	case knobs.Documented:
+		c.ACS.SetLimits(acsidentity.DocumentedLimits())
+	default:
+		calls, _ := strconv.Atoi(limits) // checked when it was read
+		each := map[string]int{}
+		for _, operation := range acsidentity.OperationNames() {
+			each[operation] = calls
+		}
+		c.ACS.SetLimits(each)
+	}
 }
 
 // checkTeamsToken is what ACS does with a Teams user's token: Entra ID's
@@ -217,6 +248,18 @@ func (c *Cloud) Settings() []string {
 		"GRAPH_ENDPOINT=" + c.GraphURL,
 		"SSL_CERT_FILE=" + c.CACertFile,
 	}
+}
+
+// ConnectionString is what a client of ACS needs.
+func (c *Cloud) ConnectionString() secret.String { return c.connection }
+
+// Served counts the requests that the stand-ins have had: while it stays the
+// same, so does their state.
+func (c *Cloud) Served() (n int) {
+	for _, s := range c.Knobs.Services() {
+		n += s.Served()
+	}
+	return n
 }
 
 // Secrets returns what must appear in no log.

@@ -61,32 +61,35 @@ func (b *Board) Turn(line string) (Set, error) {
 	if k.Operation != "" && !slices.Contains(s.Operations, k.Operation) {
 		return Set{}, fmt.Errorf("knob %q: operation %q: %w, only %s", line, k.Operation, ErrUnknown, oneOf(s.Operations))
 	}
-	if k.Rollover && s.RollKeys == nil {
-		return Set{}, fmt.Errorf("knob %q: %s has no keys to roll", line, k.Service)
-	}
-	if k.Skew != 0 && s.NoClock {
+	switch {
+	case k.Skew != 0 && s.NoClock:
 		return Set{}, fmt.Errorf("knob %q: %s has no clock to skew", line, k.Service)
-	}
-	if k.Rollover {
+	case k.Rollover && s.RollKeys == nil:
+		return Set{}, fmt.Errorf("knob %q: %s has no keys to roll", line, k.Service)
+	case k.Limits != "" && s.Limit == nil:
+		return Set{}, fmt.Errorf("knob %q: %s has no limits", line, k.Service)
+	case k.Rollover:
 		if err := s.RollKeys(); err != nil {
 			return Set{}, err
 		}
 	}
+	once := k.Rollover && k.Every == 0
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !k.isFault() && !(k.Rollover && k.Every == 0) {
-		b.remove(func(other *Set) bool {
-			return other.Service == k.Service && (k.Skew != 0 && other.Skew != 0 || k.Rollover && other.Rollover)
-		})
+	if !once {
+		b.remove(func(other *Set) bool { return k.replaces(other.Knob) })
 	}
 	b.lastID++
 	turned := &Set{ID: b.lastID, Knob: k, end: make(chan struct{})}
-	if k.Rollover && k.Every == 0 {
+	if once {
 		return *turned, nil // done, nothing stays
 	}
 	b.set = append(b.set, turned)
 	if k.Rollover {
 		go turned.roll(s.RollKeys)
+	}
+	if k.Limits != "" {
+		s.Limit(k.Limits)
 	}
 	return *turned, nil
 }
@@ -136,6 +139,9 @@ func (b *Board) remove(match func(*Set) bool) (removed int) {
 			return false
 		}
 		close(s.end)
+		if s.Limits != "" {
+			b.services[slices.IndexFunc(b.services, func(of *Service) bool { return of.Name == s.Service })].Limit("")
+		}
 		removed++
 		return true
 	})

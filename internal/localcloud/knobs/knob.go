@@ -33,7 +33,11 @@ const (
 // A latency or a skew is at most this.
 const maxDuration = 24 * time.Hour
 
-// Knob is one line, parsed. It is a fault, a skewed clock, or keys that roll.
+// Documented are the limits that the real service documents.
+const Documented = "documented"
+
+// Knob is one line, parsed. It is a fault, a skewed clock, keys that roll, or
+// limits.
 type Knob struct {
 	Service   string
 	Operation string // empty is every one
@@ -53,6 +57,10 @@ type Knob struct {
 	// Rollover has a new signing key at once, and then as often as Every says.
 	Rollover bool
 	Every    time.Duration // zero is once
+
+	// Limits is Documented, or how often each operation may be called in the
+	// time that the real service counts by; empty is no limit.
+	Limits string
 }
 
 // Parse reads a line. Whether the service and the operation exist is the
@@ -125,8 +133,13 @@ func (k *Knob) set(name, value string) (err error) {
 		if k.Every, err = time.ParseDuration(value); err != nil || k.Every < time.Second || k.Every > maxDuration {
 			return bad("now, or a duration of 1s or more")
 		}
+	case "limits":
+		k.Limits = value
+		if n, err := strconv.Atoi(value); value != Documented && (err != nil || n < 0) {
+			return bad("documented, or a number of calls")
+		}
 	default:
-		return fmt.Errorf("%q: expected latency, status, retry-after, reset, probability, times, skew or rollover", name)
+		return fmt.Errorf("%q: expected latency, status, retry-after, reset, probability, times, skew, rollover or limits", name)
 	}
 	return nil
 }
@@ -134,12 +147,12 @@ func (k *Knob) set(name, value string) (err error) {
 // check looks at what goes together.
 func (k *Knob) check(given map[string]bool) error {
 	switch {
-	case k.Rollover || k.Skew != 0:
+	case !k.isFault():
 		if len(given) > 1 || k.Operation != "" {
-			return fmt.Errorf("skew and rollover stand alone and are for a whole service")
+			return fmt.Errorf("skew, rollover and limits stand alone and are for a whole service")
 		}
 	case k.Latency == 0 && k.Status == 0 && k.Reset == "":
-		return fmt.Errorf("expected latency, status, reset, skew or rollover")
+		return fmt.Errorf("expected latency, status, reset, skew, rollover or limits")
 	case k.Status != 0 && k.Reset != "":
 		return fmt.Errorf("expected status or reset, got both")
 	case k.RetryAfter >= 0 && k.Status == 0:
@@ -165,6 +178,7 @@ func (k Knob) String() string {
 	add(k.Skew != 0, "skew=%s", k.Skew)
 	add(k.Rollover && k.Every == 0, "rollover=%s", "now")
 	add(k.Every != 0, "rollover=%s", k.Every)
+	add(k.Limits != "", "limits=%s", k.Limits)
 	target := k.Service
 	if k.Operation != "" {
 		target += "/" + k.Operation
@@ -172,7 +186,13 @@ func (k Knob) String() string {
 	return target + ":" + strings.Join(settings, ",")
 }
 
-func (k Knob) isFault() bool { return !k.Rollover && k.Skew == 0 }
+func (k Knob) isFault() bool { return !k.Rollover && k.Skew == 0 && k.Limits == "" }
+
+// replaces tells whether both turn the same thing of one service.
+func (k Knob) replaces(other Knob) bool {
+	return k.Service == other.Service && !k.isFault() && !other.isFault() &&
+		(k.Skew != 0) == (other.Skew != 0) && k.Rollover == other.Rollover
+}
 
 func (k Knob) hits(operation string) bool {
 	return k.isFault() && (k.Operation == "" || k.Operation == operation)

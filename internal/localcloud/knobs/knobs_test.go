@@ -25,6 +25,8 @@ func TestALineReadsBackAsItself(t *testing.T) {
 		"entra:skew=-10m0s",
 		"entra:rollover=now",
 		"entra:rollover=1m0s",
+		"acs:limits=documented",
+		"acs:limits=5",
 	} {
 		k, err := Parse(line)
 		require.NoError(t, err, line)
@@ -49,7 +51,7 @@ func TestALineThatIsWrongSaysWhatWasExpected(t *testing.T) {
 		"acs:latency=-1s":                    "latency: expected a duration",
 		"acs:latency=9999h":                  "latency: expected a duration",
 		"acs:latency=2":                      "latency: expected a duration",
-		"acs:probability=0.5":                "expected latency, status, reset, skew or rollover",
+		"acs:probability=0.5":                "expected latency, status, reset, skew, rollover or limits",
 		"acs:status=503,probability=0":       "probability: expected more than 0",
 		"acs:status=503,probability=1.1":     "probability: expected more than 0",
 		"acs:status=503,probability=NaN":     "probability: expected more than 0",
@@ -60,6 +62,8 @@ func TestALineThatIsWrongSaysWhatWasExpected(t *testing.T) {
 		"acs:status=429,retry-after=-1":      "retry-after: expected 0 to 86400",
 		"acs:skew=0s":                        "skew: expected a duration",
 		"acs:skew=1m,latency=1s":             "stand alone",
+		"acs:limits=few":                     "limits: expected documented, or a number",
+		"acs/issue:limits=1":                 "for a whole service",
 		"acs/issue:skew=1m":                  "for a whole service",
 		"entra:rollover=1ms":                 "rollover: expected now",
 		"entra:rollover=now,probability=0.5": "stand alone",
@@ -77,6 +81,7 @@ type served struct {
 	client *http.Client
 	work   atomic.Int64
 	rolled atomic.Int64
+	limits []string
 }
 
 func serve(t *testing.T) *served {
@@ -89,6 +94,7 @@ func serve(t *testing.T) *served {
 			http.Error(w, text, status)
 		},
 		RollKeys: func() error { s.rolled.Add(1); return nil },
+		Limit:    func(limits string) { s.limits = append(s.limits, limits) },
 	})
 	server := httptest.NewTLSServer(s.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		s.work.Add(1)
@@ -215,6 +221,16 @@ func TestKeysRollOnceAndThenInTheirTime(t *testing.T) {
 	assert.Empty(t, s.board.Knobs())
 }
 
+func TestLimitsAreSetReplacedAndTakenAway(t *testing.T) {
+	s := serve(t)
+	s.turn(t, "acs:limits=documented")
+	s.turn(t, "acs:limits=5")
+	s.turn(t, "acs:skew=1m")
+	require.Len(t, s.board.Knobs(), 2, "a skew is another thing")
+	require.NoError(t, s.board.Clear("acs"))
+	assert.Equal(t, []string{"documented", "", "5", ""}, s.limits)
+}
+
 func TestWhatIsNotKnownIsAnError(t *testing.T) {
 	s := serve(t)
 	s.board.Add(&Service{Name: "graph", Operations: []string{"me"}, NoClock: true})
@@ -223,6 +239,7 @@ func TestWhatIsNotKnownIsAnError(t *testing.T) {
 		"acs/frob:status=500":    `operation "frob": not known here, only create, issue`,
 		"graph:rollover=now":     "graph has no keys to roll",
 		"graph:skew=1m":          "graph has no clock to skew",
+		"graph:limits=5":         "graph has no limits",
 		"acs/issue/x:latency=1s": `operation "issue/x": not known here`,
 	} {
 		_, err := s.board.Turn(line)

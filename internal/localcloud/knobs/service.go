@@ -26,6 +26,8 @@ type Service struct {
 	Refuse   func(w http.ResponseWriter, r *http.Request, status int, text string)
 	RollKeys func() error // nil has none
 	NoClock  bool         // it goes by no clock of its own
+	// Limit sets what a Knob's Limits says, empty for none. Nil has none to set.
+	Limit func(limits string)
 
 	board *Board
 

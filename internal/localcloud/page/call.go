@@ -225,7 +225,7 @@ var errNotOurs = errors.New("the functions are run by somebody else")
 // setting.
 func (p *Page) turn(r *http.Request) (string, error) {
 	var settings []string
-	for _, name := range []string{"latency", "status", "retry-after", "reset", "probability", "times", "skew", "rollover"} {
+	for _, name := range []string{"latency", "status", "retry-after", "reset", "probability", "times", "skew", "rollover", "limits"} {
 		if value := strings.TrimSpace(r.PostForm.Get(name)); value != "" {
 			settings = append(settings, name+"="+value)
 		}

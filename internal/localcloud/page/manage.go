@@ -32,12 +32,9 @@ func (p *Page) manage(mux *http.ServeMux) {
 	mux.HandleFunc("DELETE /local/knobs/{which}", p.deleteKnobs)
 }
 
-// Kind marks the answer of GET /local/cloud, so that one copy knows another.
-const Kind = "acsauth local cloud"
-
 func (p *Page) getCloud(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]any{
-		"kind": Kind, "processId": os.Getpid(), "page": p.URL, "service": p.Service,
+		"kind": localcloud.Kind, "processId": os.Getpid(), "page": p.URL, "service": p.Service,
 		"acs":   p.Cloud.ACSURL,
 		"graph": p.Cloud.GraphURL,
 		"entra": p.Cloud.EntraURL, "authority": p.Cloud.EntraURL + "/" + entraid.SampleTenantID, "tenantId": entraid.SampleTenantID,
