@@ -21,7 +21,7 @@ func (b *retryBudget) retryOptions() policy.RetryOptions {
 	return policy.RetryOptions{
 		MaxRetries:    9, // where three tries in ten fail, one call in 170,000 does
 		TryTimeout:    6 * time.Second,
-		RetryDelay:    30 * time.Millisecond,
+		RetryDelay:    5 * time.Millisecond, // doubled each time: five seconds all told
 		MaxRetryDelay: 2 * time.Second,
 		ShouldRetry: func(resp *http.Response, err error) bool {
 			return worthRepeating(resp, err) && b.allows()
