@@ -47,8 +47,8 @@ type Config struct {
 	// GraphURI is another name of the resource Microsoft Graph, as each national
 	// cloud has its own.
 	GraphURI string
-	Now      func() time.Time
-	Log      *slog.Logger // nil discards
+	Now      func() time.Time // clock; nil is time.Now
+	Log      *slog.Logger     // nil discards
 }
 
 // Tenant is a directory.

@@ -1,5 +1,6 @@
 // Package wire holds what the stand-ins of the local cloud have in common:
-// signed tokens, fault hooks, request counters, CORS, and small writers.
+// signed tokens, fault hooks, request counters, notes on requests, CORS, and
+// small writers.
 //
 // For development only, not for production: keys are made at each start and
 // kept in memory, and nothing here has been hardened against attackers.
@@ -36,8 +37,8 @@ func WriteJSON(w http.ResponseWriter, status int, contentType string, v any) {
 
 // CORS lets pages of any origin read the answer, and answers a preflight
 // request: then it returns true and there is nothing left to do. methods is a
-// list such as "GET, OPTIONS". Credentials are not allowed: no stand-in uses
-// cookies.
+// list such as "GET, OPTIONS". Credentials are not allowed: what takes cookies is
+// not open to scripts.
 func CORS(w http.ResponseWriter, r *http.Request, methods string) (preflight bool) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", "*")
