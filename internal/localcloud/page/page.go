@@ -64,8 +64,9 @@ type session struct {
 
 // notice is one sentence for the person at the page.
 type notice struct {
-	Text  string
-	Error bool
+	Text   string
+	Error  bool
+	Answer bool // there is an answer to see
 }
 
 // New makes the page.
@@ -138,7 +139,7 @@ func guard(self string, next http.Handler) http.Handler {
 // came of it.
 func (p *Page) action(do func(*http.Request) (done string, err error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		said := notice{}
+		said := notice{Answer: r.URL.Path == "/local/call"}
 		if err := r.ParseForm(); err != nil {
 			said = notice{Text: err.Error(), Error: true}
 		} else if said.Text, err = do(r); err != nil {

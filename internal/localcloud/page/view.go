@@ -84,6 +84,8 @@ func (p *Page) view() view {
 			v.Timers = append(v.Timers, f)
 		}
 	}
+	// What only looks comes first, what destroys last.
+	slices.SortStableFunc(v.Calls, func(a, b callView) int { return rank(a) - rank(b) })
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -151,6 +153,8 @@ func callOf(f funchost.Function) callView {
 	}
 	return c
 }
+
+func rank(c callView) int { return -slices.Index([]string{"DELETE", "POST", "GET"}, c.Methods[0]) }
 
 // since tells a time of today.
 func since(t time.Time) string { return t.Format("15:04:05.000") }
