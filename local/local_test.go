@@ -111,3 +111,24 @@ func TestThePrintedCurlWorksTwiceAndTheStopIsClean(t *testing.T) {
 	assert.Equal(t, 0, <-exit)
 	assert.Empty(t, errs.String())
 }
+
+// Whatever is to fail fails from then on, and not the start.
+func TestAKnobAtTheStartSparesTheStart(t *testing.T) {
+	out, printed := lines(t)
+	var errs bytes.Buffer
+	ctx, cancel := context.WithCancel(t.Context())
+	exit := make(chan int, 1)
+	go func() {
+		exit <- run(ctx, []string{"-port", "0", "-knob", "entra:status=503", "-knob", "acs:reset=before", "-knob", "graph:latency=1h"}, out, &errs)
+	}()
+	waitForLine(t, printed, "Ctrl-C stops everything")
+	cancel()
+	assert.Equal(t, 0, <-exit)
+	assert.Empty(t, errs.String())
+
+	assert.Equal(t, 1, run(t.Context(), []string{"-port", "0", "-knob", "acs/nothing:status=503"}, io.Discard, &errs))
+	assert.Contains(t, errs.String(), `operation "nothing": not known here, only`)
+	errs.Reset()
+	assert.Equal(t, 2, run(t.Context(), []string{"-knob", "acs:status=9"}, io.Discard, &errs))
+	assert.Contains(t, errs.String(), "expected 400 to 599")
+}

@@ -78,6 +78,9 @@ func (s *standIns) start(ctx context.Context, o options, root string) (err error
 		return errors.Join(err, listener.Close())
 	}
 	s.keeper = keep(s.folder, s.cloud)
+	if err := turnKnobs(s.cloud, o); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	functions, err := funchost.ReadFunctions(root, nil)
 	if err != nil {
 		return errors.Join(err, listener.Close())

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	"acsauth/internal/localcloud"
 	"acsauth/internal/localcloud/entraid"
 	"acsauth/internal/localcloud/funchost"
 )
@@ -21,9 +20,7 @@ func serve(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	defer s.stop()
-	if err := s.printWelcome(ctx, out); err != nil {
-		return err
-	}
+	s.printWelcome(out)
 	select {
 	case <-ctx.Done():
 		printf(out, "\nStopped.\n")
@@ -33,12 +30,7 @@ func serve(ctx context.Context, o options, out io.Writer) error {
 	}
 }
 
-func (s *stack) printWelcome(ctx context.Context, out io.Writer) error {
-	alice := entraid.SampleUsers()[0]
-	token, err := s.cloud.SignIn(ctx, alice, localcloud.APIScope)
-	if err != nil {
-		return fmt.Errorf("the sample user could not be signed in: %w", err)
-	}
+func (s *stack) printWelcome(out io.Writer) {
 	printf(out, `
 acsauth is running offline. %s
 
@@ -56,6 +48,5 @@ curl -s -X POST %s/api/getToken -H "Authorization: Bearer %s"
 
 Ctrl-C stops everything. The handler's log follows, a line a request.
 
-`, s.folder.warning(), s.URL, s.URL, s.URL, s.cloud.EntraURL, entraid.SampleTenantID, s.cloud.ACSURL, s.cloud.GraphURL, s.cloud.CACertFile, alice.Name, s.URL, token)
-	return nil
+`, s.folder.warning(), s.URL, s.URL, s.URL, s.cloud.EntraURL, entraid.SampleTenantID, s.cloud.ACSURL, s.cloud.GraphURL, s.cloud.CACertFile, entraid.SampleUsers()[0].Name, s.URL, s.token)
 }

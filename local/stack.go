@@ -17,6 +17,7 @@ import (
 
 	"acsauth/internal/config"
 	"acsauth/internal/localcloud"
+	"acsauth/internal/localcloud/entraid"
 	"acsauth/internal/localcloud/funchost"
 	"acsauth/internal/localcloud/page"
 )
@@ -49,6 +50,7 @@ type stack struct {
 	host   *funchost.Host
 	server *http.Server
 	URL    string // of the service, http://localhost:<port>
+	token  string // of the first sample user
 }
 
 // startStack builds the handler and starts everything. log is given each line
@@ -82,6 +84,13 @@ func startStack(ctx context.Context, o options, log func(funchost.Record)) (s *s
 		return s, err
 	}
 	s.keeper = keep(s.folder, s.cloud)
+	// Before any knob is turned, so that this at least works.
+	if s.token, err = s.cloud.SignIn(ctx, entraid.SampleUsers()[0], localcloud.APIScope); err != nil {
+		return s, fmt.Errorf("the sample user could not be signed in: %w", err)
+	}
+	if err := turnKnobs(s.cloud, o); err != nil {
+		return s, err
+	}
 	root, err := moduleRoot(ctx)
 	if err != nil {
 		return s, err

@@ -62,16 +62,17 @@ func startCloud(f *folder, saved *localcloud.State, o options) (*localcloud.Clou
 	cloud, err := localcloud.Start(localcloud.Options{
 		Dir: f.path, State: saved, EntraPort: o.entraPort, ACSPort: o.acsPort, GraphPort: o.graphPort,
 	})
-	if err != nil {
-		return nil, f.explain(err)
-	}
+	return cloud, f.explain(err)
+}
+
+// turnKnobs sets what the flags say.
+func turnKnobs(cloud *localcloud.Cloud, o options) error {
 	for _, line := range o.knobs {
 		if _, err := cloud.Knobs.Turn(line); err != nil {
-			cloud.Close()
-			return nil, err
+			return err
 		}
 	}
-	return cloud, nil
+	return nil
 }
 
 // keeper writes the state down whenever requests may have changed it.
