@@ -25,6 +25,10 @@ import (
 	"acsauth/internal/identity"
 )
 
+// batchDelay is how long a change waits for others to share its write to the
+// disk, which takes some milliseconds.
+const batchDelay = 500 * time.Microsecond
+
 // lockTimeout is long enough for a process that is being replaced to end.
 const lockTimeout = time.Second
 
@@ -68,6 +72,7 @@ func Open(path, resource string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open identity store %s: %w", path, err)
 	}
+	db.MaxBatchDelay = batchDelay
 	err = db.Update(func(tx *bbolt.Tx) error {
 		for _, name := range [][]byte{mappingsBucket, erasuresBucket} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
@@ -99,10 +104,11 @@ func (s *Store) view(ctx context.Context, work func(*bbolt.Tx) error) error {
 	return s.do(ctx, s.db.View, work)
 }
 
-// update runs work in a transaction of its own: nobody else writes meanwhile,
-// and an error undoes all of it.
+// update runs work while nobody else writes, and an error undoes all of it. Those
+// that come at once share a transaction, because each costs a write to the disk;
+// for that, work may be run again.
 func (s *Store) update(ctx context.Context, work func(*bbolt.Tx) error) error {
-	return s.do(ctx, s.db.Update, work)
+	return s.do(ctx, s.db.Batch, work)
 }
 
 // do tells work's own errors, which pass, from those of the file.
