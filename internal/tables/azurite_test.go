@@ -2,10 +2,12 @@ package tables
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -76,15 +78,56 @@ func mustOpen(t *testing.T, o Options) *Store {
 	return s
 }
 
-// conformance runs the suite on tables that are missing at first.
-func conformance(o Options) storetest.Config {
+// place is where another process finds a table.
+type place struct{ Table, Connection, Endpoint, CertFile string }
+
+// TestAnotherProcess is run by the suite.
+func TestAnotherProcess(t *testing.T) {
+	storetest.Child(t, func(t *testing.T, text string) storetest.Backend {
+		var p place
+		require.NoError(t, json.Unmarshal([]byte(text), &p))
+		o := Options{Table: p.Table, Resource: storetest.Resource}
+		if p.Endpoint == "" {
+			var err error
+			o.Connection, err = ParseConnectionString(p.Connection)
+			require.NoError(t, err)
+			return mustOpen(t, o)
+		}
+		pem, err := os.ReadFile(p.CertFile)
+		require.NoError(t, err)
+		roots := x509.NewCertPool()
+		require.True(t, roots.AppendCertsFromPEM(pem))
+		o.Endpoint, o.Credential, o.Transport = p.Endpoint, &fakeCredential{}, trusting(t, roots)
+		return mustOpen(t, o)
+	})
+}
+
+// suite is the conformance suite on tables that are missing at first.
+type suite struct {
+	storetest.Config
+	tables map[storetest.Backend]string
+}
+
+// inProcesses adds the test of several processes.
+func (s suite) inProcesses(p place) suite {
+	s.ChildTest = "TestAnotherProcess"
+	s.Place = func(t *testing.T, b storetest.Backend) string {
+		p.Table = s.tables[b]
+		text, err := json.Marshal(p)
+		require.NoError(t, err)
+		return string(text)
+	}
+	return s
+}
+
+func conformance(o Options) suite {
 	beside := func(t *testing.T, table, resource string) storetest.Backend {
 		o := o
 		o.Table, o.Resource = table, resource
 		return mustOpen(t, o)
 	}
 	tables := map[storetest.Backend]string{}
-	return storetest.Config{
+	return suite{tables: tables, Config: storetest.Config{
 		Open: func(t *testing.T) storetest.Backend {
 			table := newTable(t)
 			b := beside(t, table, storetest.Resource)
@@ -94,7 +137,7 @@ func conformance(o Options) storetest.Config {
 		Beside: func(t *testing.T, b storetest.Backend, resource string) storetest.Backend {
 			return beside(t, tables[b], resource)
 		},
-	}
+	}}
 }
 
 func TestOnAzurite(t *testing.T) {
@@ -110,7 +153,7 @@ func TestOnAzurite(t *testing.T) {
 		return service.NewClient(o.Table)
 	}
 
-	t.Run("with a shared key", conformance(Options{Connection: connection}).Run)
+	t.Run("with a shared key", conformance(Options{Connection: connection}).inProcesses(place{Connection: instance.ConnectionString}).Run)
 
 	t.Run("a missing table is an empty one", func(t *testing.T) {
 		s := mustOpen(t, options(t))
@@ -254,17 +297,7 @@ func TestOnAzurite(t *testing.T) {
 	})
 
 	t.Run("with a shared access signature", func(t *testing.T) {
-		key, err := aztables.NewSharedKeyCredential(azurite.Account, azurite.Key)
-		require.NoError(t, err)
-		sas, err := aztables.AccountSASSignatureValues{
-			Protocol:      aztables.SASProtocolHTTPSandHTTP,
-			ExpiryTime:    time.Now().UTC().Add(time.Hour),
-			Permissions:   (&aztables.AccountSASPermissions{Read: true, Write: true, Delete: true, List: true, Add: true, Create: true, Update: true}).String(),
-			Services:      "t",
-			ResourceTypes: (&aztables.AccountSASResourceTypes{Service: true, Container: true, Object: true}).String(),
-		}.Sign(key)
-		require.NoError(t, err)
-		c, err := ParseConnectionString("TableEndpoint=" + instance.Endpoint + ";SharedAccessSignature=?" + sas.Encode())
+		c, err := ParseConnectionString("TableEndpoint=" + instance.Endpoint + ";SharedAccessSignature=?" + sharedAccessSignature(t))
 		require.NoError(t, err)
 		conformance(Options{Connection: c}).Run(t)
 	})
@@ -278,6 +311,21 @@ func TestOnAzurite(t *testing.T) {
 		assert.Equal(t, identity.CodeUpstreamRejected, identity.CodeOf(err))
 		assertHides(t, err.Error())
 	})
+}
+
+func sharedAccessSignature(t *testing.T) string {
+	t.Helper()
+	key, err := aztables.NewSharedKeyCredential(azurite.Account, azurite.Key)
+	require.NoError(t, err)
+	sas, err := aztables.AccountSASSignatureValues{
+		Protocol:      aztables.SASProtocolHTTPSandHTTP,
+		ExpiryTime:    time.Now().UTC().Add(time.Hour),
+		Permissions:   (&aztables.AccountSASPermissions{Read: true, Write: true, Delete: true, List: true, Add: true, Create: true, Update: true}).String(),
+		Services:      "t",
+		ResourceTypes: (&aztables.AccountSASResourceTypes{Service: true, Container: true, Object: true}).String(),
+	}.Sign(key)
+	require.NoError(t, err)
+	return sas.Encode()
 }
 
 // losing forwards each change and loses its first answer.

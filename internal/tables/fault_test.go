@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"acsauth/internal/identity"
+	"acsauth/internal/identity/storetest"
 )
 
 const (
@@ -176,6 +177,37 @@ func TestFailuresOfTheService(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() { assert.Zero(t, elsewhere.requests, "nothing follows a redirect") })
+}
+
+func TestTheSuiteOnServicesThatAreBroken(t *testing.T) {
+	broken := func(code identity.Code, answer http.HandlerFunc) storetest.Broken {
+		return storetest.Broken{Code: code, Open: func(t *testing.T) storetest.Backend {
+			return newServer(t, answer).open(t, "SharedAccessSignature="+testSAS)
+		}}
+	}
+	const unavailable, rejected = identity.CodeUpstreamUnavailable, identity.CodeUpstreamRejected
+	for name, b := range map[string]storetest.Broken{
+		"throttling": broken(unavailable, answers(429, map[string]string{"x-ms-retry-after-ms": "2"}, problem("TooManyRequests"))),
+		"busy":       broken(unavailable, answers(503, nil, problem("ServerBusy"))),
+		"failing":    broken(unavailable, answers(500, nil, "")),
+		"resetting":  broken(unavailable, hijacks("")),
+		"hanging": broken(unavailable, func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+		}),
+		"no table service": broken(rejected, answers(200, nil, "<html>"+bodyText)),
+		"refusing":         broken(rejected, answers(403, nil, problem("AuthorizationFailure"))),
+		"not there": {Code: unavailable, Open: func(t *testing.T) storetest.Backend {
+			server := newServer(t, answers(200, nil, ""))
+			defer server.Close()
+			return server.open(t, "SharedAccessSignature="+testSAS)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b.Check(t)
+		})
+	}
 }
 
 func TestADeadlineOfTheCallerIsKept(t *testing.T) {

@@ -34,14 +34,9 @@ import (
 func TestOnAzuriteWithTokens(t *testing.T) {
 	certFile, keyFile, roots := newCertificate(t)
 	instance := azurite.Start(t, azurite.Options{CertFile: certFile, KeyFile: keyFile})
-	trusting := &http.Client{Transport: &http.Transport{
-		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		MaxIdleConnsPerHost: 64,
-	}}
-	t.Cleanup(trusting.CloseIdleConnections)
-	options := Options{Endpoint: instance.Endpoint, Credential: &fakeCredential{}, Transport: trusting}
+	options := Options{Endpoint: instance.Endpoint, Credential: &fakeCredential{}, Transport: trusting(t, roots)}
 
-	t.Run("with a token", conformance(options).Run)
+	t.Run("with a token", conformance(options).inProcesses(place{Endpoint: instance.Endpoint, CertFile: certFile}).Run)
 
 	t.Run("a token of somebody else's is refused", func(t *testing.T) {
 		o := options
@@ -59,6 +54,16 @@ func TestOnAzuriteWithTokens(t *testing.T) {
 		assert.Equal(t, identity.CodeUpstreamUnavailable, identity.CodeOf(err))
 		assert.ErrorContains(t, err, "certificate")
 	})
+}
+
+func trusting(t *testing.T, roots *x509.CertPool) *http.Client {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{
+		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		MaxIdleConnsPerHost: 64,
+	}}
+	t.Cleanup(client.CloseIdleConnections)
+	return client
 }
 
 func TestTokensAreAskedForTheRightService(t *testing.T) {

@@ -11,11 +11,16 @@ import (
 	"acsauth/internal/identity"
 )
 
-var listerTests = []test{
-	{"an empty store has no mappings to list", func(t *testing.T, b Backend) {
+type listerTest struct {
+	name string
+	run  func(t *testing.T, b Backend, unordered bool)
+}
+
+var listerTests = []listerTest{
+	{"an empty store has no mappings to list", func(t *testing.T, b Backend, _ bool) {
 		assert.Empty(t, mappings(t, b, ""))
 	}},
-	{"mappings are listed whole, in order, and from any of them on", func(t *testing.T, b Backend) {
+	{"mappings are listed whole, in order, and from any of them on", func(t *testing.T, b Backend, unordered bool) {
 		const n = 1200 // more than a page of any store
 		made := make([]identity.Mapping, n)
 		for i := range made {
@@ -31,6 +36,10 @@ var listerTests = []test{
 		require.NoError(t, err)
 		slices.SortFunc(made, func(x, y identity.Mapping) int { return strings.Compare(x.User.Key(), y.User.Key()) })
 
+		if unordered {
+			require.ElementsMatch(t, made, mappings(t, b, ""))
+			return
+		}
 		require.Equal(t, made, mappings(t, b, ""))
 		for _, i := range []int{0, 1, n / 2, n - 2, n - 1} {
 			require.Equal(t, len(made[i+1:]), len(mappings(t, b, made[i].User.Key())))
@@ -42,7 +51,7 @@ var listerTests = []test{
 			break // which must end well
 		}
 	}},
-	{"a list may be worked on while it is read", func(t *testing.T, b Backend) {
+	{"a list may be worked on while it is read", func(t *testing.T, b Backend, _ bool) {
 		const n = 30
 		for range n {
 			create(t, b, newMapping(t, newUser(t)))
@@ -61,7 +70,7 @@ var listerTests = []test{
 		assert.Equal(t, n, listed)
 		assert.Len(t, mappings(t, b, ""), n/2)
 	}},
-	{"a list can't begin behind what is no user", func(t *testing.T, b Backend) {
+	{"a list can't begin behind what is no user", func(t *testing.T, b Backend, _ bool) {
 		create(t, b, newMapping(t, newUser(t)))
 		for _, after := range []string{"x", "' or '1", strings.Repeat("a", 1000)} {
 			n := 0

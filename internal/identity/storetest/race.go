@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -89,6 +90,35 @@ var besideTests = []besideTest{
 		got, err := other.Get(call(t), m.User)
 		require.NoError(t, err)
 		assert.Equal(t, theirs, got)
+	}},
+	{"keys at their limits fit", func(t *testing.T, _ Backend, beside func(string) Backend) {
+		// The longest name that ACS gives a resource is 63 characters, in a domain
+		// such as this one.
+		b := beside(strings.Repeat("a", 63) + ".unitedarabemirates.communication.azure.com")
+		m := newMapping(t, newUser(t))
+		m.AcsUserID = "8:acs:" + strings.Repeat("x", MaxAcsUserID-6)
+		want := create(t, b, m)
+		got, err := b.Get(call(t), m.User)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		for _, reason := range []identity.Reason{identity.ReasonErase, identity.ReasonOrphan} {
+			note := identity.Erasure{AcsUserID: m.AcsUserID, User: m.User, Reason: reason, RecordedAt: m.CreatedAt}
+			require.NoError(t, b.Record(call(t), note))
+			require.Equal(t, []identity.Erasure{note}, listed(t, b))
+			require.NoError(t, b.Clear(call(t), note))
+		}
+		if lister, ok := b.(identity.Lister); ok {
+			for listed, err := range lister.Mappings(call(t), "") {
+				require.NoError(t, err)
+				assert.Equal(t, want, listed)
+			}
+		}
+		require.NoError(t, b.Delete(call(t), got))
+
+		m.AcsUserID = strings.Repeat("x", 2000)
+		if _, err := b.Create(call(t), m); err != nil {
+			assert.NoError(t, isPlain(err), "what does not fit is refused before it is sent")
+		}
 	}},
 	{"a resource is one in any case", func(t *testing.T, b Backend, beside func(string) Backend) {
 		m := create(t, b, newMapping(t, newUser(t)))

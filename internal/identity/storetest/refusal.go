@@ -89,33 +89,14 @@ var refusalTests = []test{
 			ctx  context.Context
 			want error
 		}{{cancelled, context.Canceled}, {expired, context.DeadlineExceeded}} {
-			for name, err := range callAll(t, c.ctx, b, m, note) {
-				assert.ErrorIs(t, err, c.want, name)
-				assert.Equal(t, identity.CodeUpstreamUnavailable, identity.CodeOf(err), name)
+			for _, method := range methods(b, newMapping(t, newUser(t)), m, note) {
+				err := method.call(c.ctx)
+				assert.ErrorIs(t, err, c.want, method.name)
+				assert.Equal(t, identity.CodeUpstreamUnavailable, identity.CodeOf(err), method.name)
 			}
 		}
 		got, err := b.Get(call(t), m.User)
 		require.NoError(t, err)
 		assert.Equal(t, m, got, "nothing was changed")
 	}},
-}
-
-// callAll calls every method and returns its error by its name.
-func callAll(t *testing.T, ctx context.Context, b Backend, m identity.Mapping, e identity.Erasure) map[string]error {
-	t.Helper()
-	errs := map[string]error{}
-	_, errs["Get"] = b.Get(ctx, m.User)
-	_, errs["Create"] = b.Create(ctx, newMapping(t, newUser(t)))
-	_, errs["MarkErasing"] = b.MarkErasing(ctx, m)
-	errs["Delete"] = b.Delete(ctx, m)
-	errs["Ping"] = b.Ping(ctx)
-	errs["Record"] = b.Record(ctx, newErasure(t))
-	for _, errs["List"] = range b.List(ctx) {
-	}
-	if lister, ok := b.(identity.Lister); ok {
-		for _, errs["Mappings"] = range lister.Mappings(ctx, "") {
-		}
-	}
-	errs["Clear"] = b.Clear(ctx, e)
-	return errs
 }

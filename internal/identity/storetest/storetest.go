@@ -2,9 +2,9 @@
 // identity.Erasures: what their comments promise, as tests. Every store's own
 // tests run it.
 //
-// Start with Run, or with Config where the store can be opened twice. It tests
-// what a store does when its service answers; what it does with one that is
-// down, refuses or lies depends on the service and is left to the store's tests.
+// Start with Run, or with Config where there is more to say of the store. Broken
+// is for stores whose service is down, refuses or lies: what its answers mean is
+// left to the store's tests.
 package storetest
 
 import (
@@ -27,6 +27,10 @@ const (
 	OtherResource = "contoso-eu.europe.communication.azure.com"
 )
 
+// MaxAcsUserID is how long an ACS user id may be that every store takes; those of
+// ACS have 80 to 120 characters.
+const MaxAcsUserID = 127
+
 // callTimeout bounds each call that the suite makes.
 const callTimeout = 30 * time.Second
 
@@ -48,6 +52,13 @@ type Config struct {
 	// MarkDeletes: to mark a mapping deletes it, since nobody but the user can ask
 	// for that later.
 	MarkDeletes bool
+	// Place says where b is, to the test named ChildTest in another process: that
+	// test calls Child. Without it the test of several processes is not part of
+	// the suite.
+	Place     func(t *testing.T, b Backend) string
+	ChildTest string
+	// Unordered: Mappings keeps no order.
+	Unordered bool
 }
 
 // Run runs the suite on a store that has one handle at a time.
@@ -72,8 +83,11 @@ func (c Config) Run(t *testing.T) {
 			if _, ok := b.(identity.Lister); !ok {
 				t.Skip("the store can't be listed")
 			}
-			test.run(t, b)
+			test.run(t, b, c.Unordered)
 		})
+	}
+	if c.Place != nil {
+		t.Run("of creates in several processes exactly one wins", c.raceProcesses)
 	}
 	if c.Beside == nil {
 		return
