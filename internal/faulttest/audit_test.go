@@ -164,6 +164,9 @@ func (w *world) auditIdentities(f *figures) {
 			assert.Fail(w, "an identity is lost", "%s, made at %v", made.id, made.at)
 		}
 	}
+	if f.kills == 0 {
+		assert.LessOrEqual(w, f.lost, strings.Count(log, "may have been created and is not recorded"), "answers that the handler knows to have been lost")
+	}
 }
 
 // excuse is a call that a kill cut off: it may have had one identity made that

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,8 +19,7 @@ const upstreamWords = "s3cr3t-upstream-text"
 // deliver is no fault.
 func deliver(e *exchange) {
 	answer := e.work()
-	e.send(answer.Code, answer.Header(), answer.Body.Bytes())
-	e.delivered = true
+	e.delivered = e.send(answer.Code, answer.Header(), answer.Body.Bytes()) == nil
 }
 
 // slow takes its time and then does the work, also when nobody waits any more.
@@ -59,7 +59,7 @@ func answers(status int, header ...string) fault {
 		for i := 0; i < len(header); i += 2 {
 			h.Set(header[i], header[i+1])
 		}
-		e.send(status, h, []byte("<html><title>"+upstreamWords+"</title></html>"))
+		_ = e.send(status, h, []byte("<html><title>"+upstreamWords+"</title></html>"))
 	}
 }
 
@@ -69,16 +69,17 @@ func garbage(e *exchange) {
 	if answer.Code == http.StatusNoContent {
 		answer.Code = http.StatusOK
 	}
-	e.send(answer.Code, answer.Header(), []byte("\x00{]"+upstreamWords))
+	_ = e.send(answer.Code, answer.Header(), []byte("\x00{]"+upstreamWords))
 }
 
 // truncated does the work and sends half of the answer; where that has no body,
 // nothing of it.
 func truncated(e *exchange) {
 	answer := e.work()
-	body := answer.Body.Bytes()
-	if len(body) > 0 {
-		e.send(answer.Code, answer.Header(), body[:len(body)/2])
+	if body := answer.Body.Bytes(); len(body) > 0 {
+		e.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		e.w.WriteHeader(answer.Code)
+		_, _ = e.w.Write(body[:len(body)/2])
 		_ = http.NewResponseController(e.w).Flush()
 	}
 	e.reset()

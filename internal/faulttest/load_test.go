@@ -26,7 +26,7 @@ func TestFaultsByChance(t *testing.T) {
 	}
 	w.acs.set(chance(2))
 	w.table.set(chance(3))
-	timeout := time.After(runTime / 2)
+	timeout := time.After(runTime / 3)
 	ended := make(chan struct{})
 	var load sync.WaitGroup
 	load.Go(func() { w.load(12, w.newPersons(24), ended, func(n uint64) *process { return processes[n%3] }) })

@@ -98,6 +98,8 @@ func (w *world) runRow(r row, disturbed *wire, unharmed func(operation string) b
 	r.apply(disturbed)
 	each(cells, len(cells), func(_ int, c cell) {
 		answer := w.do(p, c.operation, c.user)
+		w.Logf("%s: %d %s after %v, Retry-After %q", c.operation, answer.status, answer.code,
+			answer.ended.Sub(answer.began).Round(10*time.Millisecond), answer.retryAfter)
 		switch {
 		case r.status == http.StatusOK || unharmed(c.operation):
 			assert.True(w, answer.ok(), "%s: %d %s", c.operation, answer.status, answer.code)

@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	stdlog "log"
 	"maps"
@@ -19,6 +20,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -41,13 +43,14 @@ type wire struct {
 
 	mu   sync.Mutex
 	made []creation
+	cuts []time.Time // when all connections were broken
 }
 
 // creation is an identity that ACS made.
 type creation struct {
 	id   string
 	at   time.Time
-	told bool // the answer went out whole
+	told bool // the answer went out whole, as far as this end knows
 }
 
 // fault is what becomes of a request. It may be called for many at once.
@@ -136,12 +139,19 @@ func (w *wire) set(f fault) {
 // breakDown ends all connections, and new ones at once.
 func (w *wire) breakDown() {
 	w.down.Store(true)
-	w.server.CloseClientConnections()
+	w.cut()
 }
 
 // swapCertificate ends all connections; new ones see a stranger's certificate.
 func (w *wire) swapCertificate() {
 	w.stranger.Store(true)
+	w.cut()
+}
+
+func (w *wire) cut() {
+	w.mu.Lock()
+	w.cuts = append(w.cuts, time.Now())
+	w.mu.Unlock()
 	w.server.CloseClientConnections()
 }
 
@@ -152,10 +162,16 @@ func (w *wire) heal() {
 	w.stranger.Store(false)
 }
 
+// creations are all that were made. Of answers that went out when connections
+// were broken nobody can say whether they arrived.
 func (w *wire) creations() []creation {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(w.made)
+	all := slices.Clone(w.made)
+	for i, made := range all {
+		all[i].told = made.told && !slices.ContainsFunc(w.cuts, func(cut time.Time) bool { return cut.Sub(made.at).Abs() < time.Second })
+	}
+	return all
 }
 
 // ServeHTTP implements http.Handler.
@@ -202,12 +218,14 @@ func (e *exchange) work() *httptest.ResponseRecorder {
 	return answer
 }
 
-// send answers. It is for what the upstream said and for what it did not.
-func (e *exchange) send(status int, header http.Header, body []byte) {
+// send answers. It is for what the upstream said and for what it did not. The
+// error is for a client that has gone.
+func (e *exchange) send(status int, header http.Header, body []byte) error {
 	maps.Copy(e.w.Header(), header)
-	e.w.Header().Del("Content-Length") // of another body, maybe
+	e.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	e.w.WriteHeader(status)
-	_, _ = e.w.Write(body) // the client may have gone
+	_, err := e.w.Write(body)
+	return errors.Join(err, http.NewResponseController(e.w).Flush())
 }
 
 // reset breaks the connection, or where it is shared, the stream.
