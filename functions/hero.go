@@ -17,6 +17,7 @@ import (
 type heroError struct {
 	Code    int    `json:"code"` // the status
 	Message string `json:"message"`
+	Claims  string `json:"claims,omitempty"` // as in a problem; the samples have no such thing
 }
 
 // heroIdentity is the caller's ACS identity.

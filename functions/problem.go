@@ -86,7 +86,7 @@ func (c *call) fail(a *app, err error) {
 		h.Set("Retry-After", strconv.Itoa(wholeSeconds(e.RetryAfter)))
 	}
 	if c.hero {
-		err = c.json(k.status, heroError{Code: k.status, Message: e.Detail})
+		err = c.json(k.status, heroError{Code: k.status, Message: e.Detail, Claims: e.Challenge.Claims})
 	} else {
 		err = c.write(k.status, "application/problem+json", problem{
 			Type: problemType + string(e.Code), Title: k.title, Status: k.status, Detail: e.Detail, Code: e.Code, RequestID: c.id, Claims: e.Challenge.Claims,

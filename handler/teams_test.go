@@ -57,6 +57,8 @@ func TestWrongTeamsTokensEachGetTheirCodeAndNeverReachACS(t *testing.T) {
 	for _, row := range []struct{ name, token, code, says string }{
 		{"garbage", "garbage", "malformed", "not an Entra access token"},
 		{"undefined", "undefined", "malformed", "not an Entra access token"},
+		{"with its scheme", "Bearer " + claims(nil), "malformed", "not an Entra access token"},
+		{"two in one", claims(nil) + "," + claims(nil), "malformed", "not an Entra access token"},
 		{"two parts", good[0] + "." + good[1], "malformed", "not an Entra access token"},
 		{"a claim twice", good[0] + "." + twice + "." + good[2], "malformed", "not an Entra access token"},
 		{"a claim of the wrong type", claims(map[string]any{"oid": []string{u.ObjectID}}), "malformed", "not an Entra access token"},
@@ -74,6 +76,7 @@ func TestWrongTeamsTokensEachGetTheirCodeAndNeverReachACS(t *testing.T) {
 		{"an application's own", claims(map[string]any{"oid": stranger, "scp": nil, "idtyp": "app"}), "wrong_user", "the same account"},
 		{"of another application", claims(map[string]any{"azp": stranger}), "wrong_client", "TEAMS_CLIENT_IDS"},
 		{"of another application, version 1.0", claims(map[string]any{"azp": nil, "appid": stranger, "ver": "1.0"}), "wrong_client", "TEAMS_CLIENT_IDS"},
+		{"of another application, behind a second claim", claims(map[string]any{"appid": stranger, "ver": "1.0"}), "wrong_client", "TEAMS_CLIENT_IDS"},
 		{"of no application", claims(map[string]any{"azp": nil}), "wrong_client", "TEAMS_CLIENT_IDS"},
 		{"without the permission", claims(map[string]any{"scp": "User.Read"}), "wrong_scope", "consent to it"},
 		{"with a permission that begins alike", claims(map[string]any{"scp": "Teams.ManageCallsX"}), "wrong_scope", "consent to it"},
@@ -241,8 +244,15 @@ func TestTheTeamsTokenOnBehalfOfTheCaller(t *testing.T) {
 			assert.Equal(t, row.status, a.status, a.text)
 			assert.Equal(t, row.code, a.code())
 			assert.Contains(t, a.header.Get("WWW-Authenticate"), row.challenge)
+			hero := h.do(request{path: "/api/token/teams", token: q.token})
+			assert.Equal(t, row.status, hero.status)
+			assert.Equal(t, a.header.Get("WWW-Authenticate"), hero.header.Get("WWW-Authenticate"))
 			if row.status == 401 {
-				assert.Regexp(t, `claims="[A-Za-z0-9+/=]+"`, a.header.Get("WWW-Authenticate"))
+				assert.JSONEq(t, claimsOf(t, a.header), a.json["claims"].(string))
+				assert.Equal(t, a.json["claims"], hero.json["claims"])
+			} else {
+				assert.NotContains(t, a.json, "claims")
+				assert.Len(t, hero.json, 2)
 			}
 			assert.Equal(t, before, exchanges())
 		})
@@ -280,6 +290,17 @@ func TestTheTeamsTokenOnBehalfOfTheCaller(t *testing.T) {
 		assert.Equal(t, 400, a.status)
 		assert.Equal(t, "invalid_request", a.code())
 	})
+}
+
+// claimsOf is the claims challenge in WWW-Authenticate.
+func claimsOf(t *testing.T, h http.Header) string {
+	t.Helper()
+	_, quoted, _ := strings.Cut(h.Get("WWW-Authenticate"), `claims="`)
+	encoded, _, found := strings.Cut(quoted, `"`)
+	require.True(t, found, h.Get("WWW-Authenticate"))
+	claims, err := base64.StdEncoding.DecodeString(encoded)
+	require.NoError(t, err)
+	return string(claims)
 }
 
 func TestOnBehalfOfNeedsACredential(t *testing.T) {

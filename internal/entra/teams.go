@@ -55,10 +55,7 @@ func (t TeamsTokens) Check(raw string, caller identity.Caller) (identity.TeamsEx
 	if err != nil {
 		return identity.TeamsExchange{}, identity.Errorf(identity.CodeTeamsTokenMalformed, "The Teams user's token is not an Entra access token.").Because(err)
 	}
-	client := parsed.azp
-	if client == "" {
-		client = parsed.appid
-	}
+	client := parsed.client()
 	refuse := func(code identity.Code, format string, args ...any) (identity.TeamsExchange, error) {
 		return identity.TeamsExchange{}, identity.Errorf(code, format, args...)
 	}

@@ -49,6 +49,7 @@ func TestTeamsTokens(t *testing.T) {
 		{"of nobody", teams(object{"oid": nil}), identity.CodeTeamsTokenWrongUser},
 		{"of an app alone", teams(object{"oid": other, "scp": nil, "idtyp": "app"}), identity.CodeTeamsTokenWrongUser},
 		{"of another app", teams(object{"appid": other}), identity.CodeTeamsTokenWrongClient},
+		{"of another app, with ours beside it", teams(object{"appid": other, "azp": testSPA}), identity.CodeTeamsTokenWrongClient},
 		{"of no app", teams(object{"appid": nil}), identity.CodeTeamsTokenWrongClient},
 		{"with another scope", teams(object{"scp": "Teams.ManageCallsX User.Read"}), identity.CodeTeamsTokenWrongScope},
 		{"without scope", teams(object{"scp": nil}), identity.CodeTeamsTokenWrongScope},
