@@ -179,8 +179,9 @@ func (a *app) find(path string) (f function, parameter string, ok bool) {
 		return f, "", true
 	}
 	i := strings.LastIndexByte(key, '/')
-	if f = a.paths[key[:max(i, 0)]]; f.parameter != "" {
-		return f, key[i+1:], true
+	parameter = key[i+1:]
+	if f = a.paths[key[:max(i, 0)]]; f.parameter != "" && parameter != "" {
+		return f, parameter, true
 	}
 	return function{}, "", false
 }

@@ -120,6 +120,7 @@ func TestAFunctionIsFoundByItsPath(t *testing.T) {
 		{"/api/token/teams/", "token", "teams"},
 		{"/api/token/teams/x", "", ""},
 		{"/api/token//teams", "", ""},
+		{"/api/token//", "", ""},
 		{"/api/tokenteams", "", ""},
 		{"token/teams", "", ""},
 		{"/", "", ""},
