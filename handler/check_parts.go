@@ -86,6 +86,8 @@ func acsCure(cfg config.Config, err error) string {
 	switch {
 	case refusal != nil && !isRejection(err):
 		return "ACS has trouble of its own. Try again, and look at https://azure.status.microsoft."
+	case refusal != nil && refusal.Status == http.StatusBadRequest:
+		return "ACS looked at the request and does not take it: is ACS_API_VERSION one that it knows, and is every id right?"
 	case refusal != nil && withKey:
 		return "Copy ACS_CONNECTION_STRING again from the portal (the ACS resource, Keys): a key that was regenerated is worth nothing. The resource must allow local authentication."
 	case refusal != nil:

@@ -110,6 +110,7 @@ func TestTeamsCommandsThatFailSayWhatToDo(t *testing.T) {
 		says    string
 	}{
 		{"a wrong key", resource(401, `{"error":{"code":"Denied","message":"?"}}`), "Copy ACS_CONNECTION_STRING again"},
+		{"a request that ACS does not take", resource(400, `{"error":{"code":"ValidationError","message":"?","target":"clientIds"}}`), "about clientIds\nACS looked at the request"},
 		{"too many calls", resource(429, ""), "not available just now"},
 		{"several tenants", map[string]string{"ENTRA_TENANT_ID": entraid.SampleTenantID + ",aaaaaaaa-0000-4000-8000-00000000000a"}, "say with -tenant"},
 		{"an old version", map[string]string{"ACS_API_VERSION": "2023-10-01"}, "assignments came with 2025-06-30"},
