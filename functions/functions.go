@@ -15,6 +15,7 @@ package functions
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -23,6 +24,7 @@ import (
 
 	"acsauth/internal/identity"
 	"acsauth/internal/secret"
+	"acsauth/internal/upstream"
 )
 
 // requestTimeout is how long a request may take. The Functions host waits for
@@ -141,7 +143,7 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (a *app) serve(c *call) error {
 	f, parameter, ok := a.find(c.r.URL.Path)
-	if !ok {
+	if !ok || f.timer && !byHost(c.r) {
 		return noFunction()
 	}
 	c.function, c.hero, c.parameter = f.name, f.hero, parameter
@@ -184,6 +186,14 @@ func (a *app) find(path string) (f function, parameter string, ok bool) {
 		return f, parameter, true
 	}
 	return function{}, "", false
+}
+
+// byHost reports whether the Functions host made r itself, to this process's own
+// address. It forwards a client's request with the name that the client used, and
+// to a path that backslashes in the client's may have changed.
+func byHost(r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.Host)
+	return err == nil && upstream.IsLoopback(host)
 }
 
 func noFunction() error {

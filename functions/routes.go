@@ -101,7 +101,8 @@ func readJSON(folder fs.FS, file string, into any) error {
 //
 // The Functions host calls a timer's function by its name, without the prefix.
 // No client gets there: the host hands on what matches the route of a function
-// that has one, and without the host there is no such path.
+// that has one (byHost sees to the rest), and without the host there is no such
+// path.
 func (t RouteTable) bind(functions []function, underHost bool) (map[string]function, error) {
 	var errs []error
 	paths := map[string]function{}

@@ -88,7 +88,7 @@ func TestOnlyTheHostsTimerSweeps(t *testing.T) {
 		`{"version":"2.0","customHandler":{"description":{"defaultExecutablePath":"x"},"enableProxyingHttpRequest":true},"extensions":{"http":{"routePrefix":""}}}`,
 	} {
 		h := hosted(t, hostJSON)
-		for _, path := range []string{"/", "/api/", "/API/", "//", "/api/../", "/%2e/", "/api/getUser/../../", "/getUser/../", "/token/", "/api/token/"} {
+		for _, path := range []string{"/", "/api/", "/API/", "//", "/api/../", "/%2e/", "/api/getUser/../../", "/getUser/../", "/token/", "/api/token/", "/token/..%5c", "/api/token/..%5C..%5c"} {
 			for _, method := range []string{"GET", "POST"} {
 				code := ask(h, method, path+name, "").Code
 				assert.Contains(t, []int{301, 307, 308, 400, 401, 404, 405}, code, "%s %s", method, path+name)

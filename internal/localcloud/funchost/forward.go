@@ -121,14 +121,22 @@ func (inv *invocation) identify(header http.Header) {
 }
 
 // forwardedPath decodes and encodes again, case kept. An encoded ? or # becomes
-// a real one on the way and ends the path.
+// a real one on the way and ends the path, and an encoded backslash becomes a
+// slash, so that dots beside it climb.
 func forwardedPath(escaped string) string {
 	if i := strings.IndexAny(strings.NewReplacer("%3F", "???", "%3f", "???", "%23", "###").Replace(escaped), "?#"); i >= 0 {
 		escaped = escaped[:i]
 	}
-	segments := strings.Split(escaped, "/")
-	for i, s := range segments {
-		segments[i] = strings.NewReplacer("%252F", "%2F", "%252f", "%2f").Replace((&url.URL{Path: decode(s)}).EscapedPath())
+	escaped = strings.NewReplacer("%5C", "/", "%5c", "/").Replace(escaped)
+	var segments []string
+	for s := range strings.SplitSeq(escaped, "/") {
+		s = strings.NewReplacer("%252F", "%2F", "%252f", "%2f").Replace((&url.URL{Path: decode(s)}).EscapedPath())
+		switch {
+		case s == "..":
+			segments = segments[:max(len(segments)-1, 1)]
+		case s != ".":
+			segments = append(segments, s)
+		}
 	}
 	return strings.Join(segments, "/")
 }

@@ -24,6 +24,8 @@ func TestPoint15ForwardingKeepsTheClientsPathAndRebuildsItsQuery(t *testing.T) {
 		"/api/do/%61/echo":               "/api/do/a/echo",
 		"/api/do/a%2Fb/echo":             "/api/do/a%2Fb/echo",
 		"/api/do/echo%3Fx/y":             "/api/do/echo",
+		"/api/do/x%5c..%5Ca/echo":        "/api/do/a/echo",
+		"/api/do/..%5c..%5c../..%5cecho": "/echo",
 		"/api/do/echo%23x":               "/api/do/echo",
 		"/api/do/echo?a=1&a=2":           "/api/do/echo?a=1%2C2",
 		"/api/do/echo?a=1&b=2&A=3":       "/api/do/echo?a=1%2C3&b=2",
