@@ -39,11 +39,11 @@ func refusal(op operation, resp *http.Response, body []byte) error {
 	e := &Error{resp.StatusCode, a.Error.Code, a.Error.Message, a.Error.Target}
 
 	if op.creates && outcomeUnknown(resp, nil) {
-		return unavailable(fmt.Errorf("%w: %w", identity.ErrOutcomeUnknown, e), upstream.RetryAfter(resp.Header))
+		return unavailable(fmt.Errorf("%w: %w", identity.ErrOutcomeUnknown, e), retryAfter(resp))
 	}
 	switch {
 	case resp.StatusCode >= 500, resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusRequestTimeout:
-		return unavailable(e, upstream.RetryAfter(resp.Header))
+		return unavailable(e, retryAfter(resp))
 	case op.unknown != nil && e.Status == http.StatusNotFound && (e.Code != "" || len(body) == 0 && !op.erases):
 		// Any other 404 is a gateway's: it must not pass for an identity that has
 		// gone, least of all for one that was to be erased.

@@ -117,7 +117,7 @@ func TestFaults(t *testing.T) {
 		{"a delete of an unknown identity", remove, status(404, "", "", `{"error":{"code":"IdentityNotFound","message":"?"}}`), nil, 1, identity.CodeInternal, identity.ErrUnknownIdentity, nil, 0},
 		{"a delete, and a gateway's 404", remove, status(404, "", "", html), nil, 1, identity.CodeUpstreamRejected, nil, identity.ErrUnknownIdentity, 0},
 		{"a delete, and a 404 without a word", remove, status(404, "", "", ""), nil, 1, identity.CodeUpstreamRejected, nil, identity.ErrUnknownIdentity, 0},
-		{"throttled without a time to wait is handed on at once", issue, status(429, "", "", ""), nil, 1, identity.CodeUpstreamUnavailable, nil, nil, 0},
+		{"throttled without a time to wait is handed on at once", issue, status(429, "", "", ""), nil, 1, identity.CodeUpstreamUnavailable, nil, nil, defaultPause},
 		{"a Teams token that ACS refuses", exchange, status(401, "", "", `{"error":{"code":"InvalidAccessToken","message":"Provided access token is not valid."}}`), nil, 1, identity.CodeTeamsTokenRejected, nil, nil, 0},
 		{"a Teams token of another app", exchange, status(400, "", "", `{"error":{"code":"ValidationError","message":"AAD application is not the expected one.","target":"appId"}}`), nil, 1, identity.CodeTeamsTokenWrongClient, nil, nil, 0},
 		{"a Teams token of another user", exchange, status(400, "", "", `{"error":{"code":"ValidationError","message":"Provided AAD token issued for unexpected user.","target":"userId"}}`), nil, 1, identity.CodeTeamsTokenWrongUser, nil, nil, 0},

@@ -13,7 +13,7 @@ import (
 
 const (
 	// defaultPause is for a 429 that does not say how long.
-	defaultPause = 5 * time.Second
+	defaultPause = 2 * time.Second
 	// While ACS throttles, this many requests a second find out whether it still
 	// does. Each counts against what ACS grants, so no more than that.
 	probesPerSecond = 2
@@ -55,9 +55,14 @@ func (t *throttle) observe(resp *http.Response) {
 		t.until = time.Time{}
 		return
 	}
-	pause := upstream.RetryAfter(resp.Header)
-	if pause == 0 {
-		pause = defaultPause
+	t.until = t.now().Add(retryAfter(resp))
+}
+
+// retryAfter is zero where an answer that does not throttle names no time.
+func retryAfter(resp *http.Response) time.Duration {
+	d := upstream.RetryAfter(resp.Header)
+	if d == 0 && resp.StatusCode == http.StatusTooManyRequests {
+		return defaultPause
 	}
-	t.until = t.now().Add(pause)
+	return d
 }
