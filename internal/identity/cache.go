@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -21,8 +22,9 @@ type cache struct {
 	mappings *lru.Cache[User, cached]
 	// erasing holds the identities whose erasure has begun in this process:
 	// neither a slow reader of the store nor a token under way may bring them
-	// back.
-	erasing *lru.Cache[string, struct{}]
+	// back. It counts who has begun and not abandoned one.
+	erasing   *lru.Cache[string, int]
+	erasingMu sync.Mutex
 }
 
 type cached struct {
@@ -35,7 +37,7 @@ func newCache(now func() time.Time) *cache {
 	if err != nil {
 		panic(err) // only a size below one is an error
 	}
-	erasing, err := lru.New[string, struct{}](cacheSize)
+	erasing, err := lru.New[string, int](cacheSize)
 	if err != nil {
 		panic(err)
 	}
@@ -63,14 +65,24 @@ func (c *cache) drop(m Mapping) {
 
 func (c *cache) dropUser(user User) { c.mappings.Remove(user) }
 
-// beginErasing reports whether this call is the one that began it.
-func (c *cache) beginErasing(m Mapping) bool {
-	begunBefore, _ := c.erasing.ContainsOrAdd(m.AcsUserID, struct{}{})
+func (c *cache) beginErasing(m Mapping) {
+	c.countErasing(m, 1)
 	c.drop(m)
-	return !begunBefore
 }
 
-// abandonErasing is for whoever began it and could not mark the mapping.
-func (c *cache) abandonErasing(m Mapping) { c.erasing.Remove(m.AcsUserID) }
+// abandonErasing is for whoever began it and could not mark the mapping. Another
+// call may have.
+func (c *cache) abandonErasing(m Mapping) { c.countErasing(m, -1) }
+
+func (c *cache) countErasing(m Mapping, change int) {
+	c.erasingMu.Lock()
+	defer c.erasingMu.Unlock()
+	n, _ := c.erasing.Peek(m.AcsUserID)
+	if n += change; n > 0 {
+		c.erasing.Add(m.AcsUserID, n)
+	} else {
+		c.erasing.Remove(m.AcsUserID)
+	}
+}
 
 func (c *cache) isErasing(m Mapping) bool { return c.erasing.Contains(m.AcsUserID) }

@@ -85,23 +85,19 @@ func (s *Service) markErasing(ctx context.Context, m Mapping) (Mapping, error) {
 }
 
 // marking runs work, which marks m, while nothing is issued for m here.
-func (s *Service) marking(m Mapping, work func() (Mapping, error)) (marked Mapping, err error) {
-	if mine := s.beginErasing(m); mine {
-		defer func() {
-			// After ErrVersion another call has marked it, or it has gone.
-			if err != nil && !errors.Is(err, ErrVersion) && !errors.Is(err, ErrNotFound) {
-				s.cache.abandonErasing(m)
-			}
-		}()
+func (s *Service) marking(m Mapping, work func() (Mapping, error)) (Mapping, error) {
+	s.beginErasing(m)
+	marked, err := work()
+	// After ErrVersion another call has marked it, or it has gone.
+	if err != nil && !errors.Is(err, ErrVersion) && !errors.Is(err, ErrNotFound) {
+		s.cache.abandonErasing(m)
 	}
-	return work()
+	return marked, err
 }
 
-// beginErasing reports whether this call is the one that began it.
-func (s *Service) beginErasing(m Mapping) bool {
-	mine := s.cache.beginErasing(m)
+func (s *Service) beginErasing(m Mapping) {
+	s.cache.beginErasing(m)
 	s.reuse.drop(m.AcsUserID)
-	return mine
 }
 
 // finish does what is left of the erasure of a marked mapping. Each step may

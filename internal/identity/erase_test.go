@@ -73,3 +73,44 @@ func TestAnErasedIdentityIsNotToldAfterwards(t *testing.T) {
 		quiet()
 	})
 }
+
+// A sweep that fails to mark what a caller's erasure has marked meanwhile does
+// not take that back: a slow reader must not bring the identity to life again.
+func TestASweepThatFailsDoesNotUndoAnErasure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m, err := w.mapped(1)
+		require.NoError(t, err)
+		require.NoError(t, w.store.Record(t.Context(), identity.Erasure{AcsUserID: m.AcsUserID, User: m.User, Reason: identity.ReasonErase, RecordedAt: time.Now()}))
+		w.restart()
+		reader, sweep := make(chan struct{}), make(chan struct{})
+		seen := map[string]int{}
+		w.store.set(func(op string) fault {
+			seen[op]++
+			switch {
+			case op == "got" && seen[op] == 1:
+				<-reader
+			case op == "mark" && seen[op] == 1:
+				<-sweep
+				return before
+			}
+			return fine
+		})
+		w.issuer.set(only("delete", before))
+
+		go func() {
+			_, _, err := w.Refresh(t.Context(), m.User, chat)
+			assert.Equal(t, identity.CodeIdentityNotFound, identity.CodeOf(err), "%v", err)
+		}()
+		quiet()
+		go func() { _, _ = w.Sweep(t.Context()) }()
+		quiet()
+		require.NoError(t, w.Erase(t.Context(), m.User))
+		close(sweep)
+		quiet()
+		close(reader)
+		quiet()
+		_, _, err = w.Refresh(t.Context(), m.User, chat)
+		assert.Equal(t, identity.CodeIdentityNotFound, identity.CodeOf(err), "%v", err)
+	})
+}
