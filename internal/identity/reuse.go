@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"hash/maphash"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,10 +25,13 @@ type reuse struct {
 	lasting time.Duration
 	now     func() time.Time
 	tokens  *lru.Cache[string, []kept] // by ACS user id, newest first
+	seed    maphash.Seed
 
-	mu       sync.Mutex
-	underway map[string]*issuing // by ACS user id
-	began    uint64
+	mu sync.Mutex
+	// drops counts what has been dropped, by a hash of the ACS user id. A token
+	// whose issue began at another count is not kept. That two identities share
+	// a count costs the odd token that could have been.
+	drops [256]uint64
 }
 
 type kept struct {
@@ -36,19 +40,12 @@ type kept struct {
 	until time.Time
 }
 
-// issuing stands for the tokens of one identity that are being issued and may be
-// kept. A drop puts it out of underway, and so they are not.
-type issuing struct {
-	name  string // unlike that of any other
-	kinds map[string]bool
-}
-
 func newReuse(lasting time.Duration, now func() time.Time) *reuse {
 	tokens, err := lru.New[string, []kept](reuseSize)
 	if err != nil {
 		panic(err) // only a size below one is an error
 	}
-	return &reuse{lasting: lasting, now: now, tokens: tokens, underway: map[string]*issuing{}}
+	return &reuse{lasting: lasting, now: now, tokens: tokens, seed: maphash.MakeSeed()}
 }
 
 // kindOf tells requests apart whose tokens must not stand in for one another.
@@ -68,36 +65,27 @@ func (r *reuse) get(acsUserID, kind string) (Token, bool) {
 	return Token{}, false
 }
 
-// begin is called before a token is issued that may be kept.
-func (r *reuse) begin(acsUserID, kind string) *issuing {
+// count is taken before a token is issued that may be kept.
+func (r *reuse) count(acsUserID string) uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i := r.underway[acsUserID]
-	if i == nil {
-		r.began++
-		i = &issuing{name: acsUserID + " " + strconv.FormatUint(r.began, 10), kinds: map[string]bool{}}
-		r.underway[acsUserID] = i
-	}
-	i.kinds[kind] = true
-	return i
+	return *r.dropsOf(acsUserID)
 }
 
-// end is called once a token has been issued, or has not: then err is set.
-func (r *reuse) end(i *issuing, acsUserID, kind string, token Token, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.underway[acsUserID] != i {
-		return
-	}
-	if delete(i.kinds, kind); len(i.kinds) == 0 {
-		delete(r.underway, acsUserID)
-	}
+func (r *reuse) dropsOf(acsUserID string) *uint64 {
+	return &r.drops[maphash.String(r.seed, acsUserID)%uint64(len(r.drops))]
+}
+
+// keep keeps a token whose issue began at count, unless there was a drop since.
+func (r *reuse) keep(acsUserID string, count uint64, kind string, token Token) {
 	now := r.now()
 	until := now.Add(r.lasting)
 	if last := token.ExpiresOn.Add(-reuseLeft); last.Before(until) {
 		until = last
 	}
-	if err != nil || !now.Before(until) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if *r.dropsOf(acsUserID) != count || !now.Before(until) {
 		return
 	}
 	earlier, _ := r.tokens.Peek(acsUserID)
@@ -115,5 +103,5 @@ func (r *reuse) drop(acsUserID string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tokens.Remove(acsUserID)
-	delete(r.underway, acsUserID)
+	*r.dropsOf(acsUserID)++
 }

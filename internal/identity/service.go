@@ -181,16 +181,17 @@ func (s *Service) reuseOrIssue(ctx context.Context, m Mapping, req TokenRequest)
 	if token, ok := s.reuse.get(m.AcsUserID, kind); ok {
 		return token, nil
 	}
-	i := s.reuse.begin(m.AcsUserID, kind)
-	return share(ctx, s, "token "+i.name+" "+kind, func(ctx context.Context) (Token, error) {
-		var issued Token
-		var err error
-		defer func() { s.reuse.end(i, m.AcsUserID, kind, issued, err) }()
+	// The count keeps callers that come after a drop apart from those before it.
+	count := s.reuse.count(m.AcsUserID)
+	return share(ctx, s, fmt.Sprintf("token %s %d %s", m.AcsUserID, count, kind), func(ctx context.Context) (Token, error) {
 		if token, ok := s.reuse.get(m.AcsUserID, kind); ok { // since the look above
 			return token, nil
 		}
-		issued, err = s.issue(ctx, m, req)
-		return issued, err
+		token, err := s.issue(ctx, m, req)
+		if err == nil {
+			s.reuse.keep(m.AcsUserID, count, kind, token)
+		}
+		return token, err
 	})
 }
 
