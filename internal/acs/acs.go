@@ -62,6 +62,7 @@ type Client struct {
 	version  string
 	signed   runtime.Pipeline // with this service's own authority
 	bare     runtime.Pipeline // for requests that carry a user's token
+	now      func() time.Time
 	budget   *retryBudget
 	gate     *gate
 	unnamed  atomic.Uint64 // requests of no known user
@@ -113,7 +114,7 @@ func New(o Options) (*Client, error) {
 	return &Client{
 		endpoint: endpoint, version: o.APIVersion,
 		signed: pipeline(authenticate), bare: pipeline(),
-		budget: budget, gate: newGate(maxUnderWay, maxWaiting),
+		now: o.Now, budget: budget, gate: newGate(maxUnderWay, maxWaiting),
 		quotas: quotas{newThrottle(o.Now), newThrottle(o.Now), newThrottle(o.Now)},
 	}, nil
 }

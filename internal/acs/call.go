@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -55,15 +54,15 @@ func (c *Client) send(ctx context.Context, pipeline runtime.Pipeline, op operati
 	if err != nil {
 		return unexpected(err)
 	}
+	sent := c.now()
 	resp, err := pipeline.Do(req)
 	if err != nil {
 		return transportError(ctx, op, err)
 	}
-	defer func() { _ = resp.Body.Close() }()
 	if op.quota != nil {
-		op.quota.observe(resp)
+		op.quota.observe(resp, sent)
 	}
-	body, err := io.ReadAll(resp.Body)
+	body, err := runtime.Payload(resp) // which upstream.Guard has read
 	if err != nil {
 		return transportError(ctx, op, err)
 	}

@@ -79,7 +79,11 @@ func (g *gate) leave() func() {
 	return func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.duration += (time.Since(began) - g.duration) / 16
+		if took := time.Since(began); g.duration == 0 {
+			g.duration = took
+		} else {
+			g.duration += (took - g.duration) / 16
+		}
 		g.next()
 	}
 }

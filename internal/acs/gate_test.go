@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -89,18 +90,37 @@ func TestAFullLineRefusesAtOnceAndTheGreediestFirst(t *testing.T) {
 	isIdle(t, g, 1, 3)
 }
 
+// holds checks what is true of a gate at any time.
+func holds(t *testing.T, g *gate, places int) {
+	t.Helper()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	waiting := 0
+	for i, l := range g.turn {
+		waiting += len(l.waiting)
+		assert.NotEmpty(t, l.waiting, "a line of nobody")
+		assert.Same(t, l, g.byUser[l.user])
+		assert.NotContains(t, g.turn[:i], l, "one line for a user")
+	}
+	assert.Len(t, g.byUser, len(g.turn))
+	assert.Equal(t, places, g.places+waiting)
+	assert.False(t, g.free > 0 && waiting > 0, "one waits for nothing")
+}
+
 func TestWhoLeavesTheLineKeepsNoPlace(t *testing.T) {
 	g := newGate(2, 8)
 	var wg sync.WaitGroup
-	var underWay, most atomic.Int64
+	var underWay, most, passed atomic.Int64
 	for i := range 2000 {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(300))*time.Microsecond)
 			defer cancel()
-			done, err := g.pass(ctx, fmt.Sprint(i%7))
+			done, err := g.pass(ctx, fmt.Sprint(rand.IntN(1+i%7)))
+			holds(t, g, 8)
 			if err != nil {
 				return
 			}
+			passed.Add(1)
 			if n := underWay.Add(1); n > most.Load() {
 				most.Store(n)
 			}
@@ -111,7 +131,32 @@ func TestWhoLeavesTheLineKeepsNoPlace(t *testing.T) {
 	}
 	wg.Wait()
 	assert.LessOrEqual(t, most.Load(), int64(2))
+	assert.Greater(t, passed.Load(), int64(10))
 	isIdle(t, g, 2, 8)
+}
+
+func TestAnAnswerToAnEarlierRequestEndsNoThrottling(t *testing.T) {
+	q := newThrottle(time.Now)
+	for range maxProbes {
+		q.probes.Allow()
+	}
+	earlier, sent, later := time.Now(), time.Now().Add(time.Millisecond), time.Now().Add(2*time.Millisecond)
+	q.observe(&http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"30"}}}, sent)
+	q.observe(&http.Response{StatusCode: http.StatusOK}, earlier)
+	assert.Error(t, q.check())
+	q.observe(&http.Response{StatusCode: http.StatusOK}, later)
+	assert.NoError(t, q.check())
+}
+
+func TestAFullLineSaysHowLongTheOthersTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(1, 0)
+		done, err := g.pass(t.Context(), "first")
+		require.NoError(t, err)
+		time.Sleep(4 * time.Second)
+		done()
+		assert.Equal(t, 8*time.Second, g.busy().RetryAfter)
+	})
 }
 
 func TestThrottledRequestsAreKeptBack(t *testing.T) {

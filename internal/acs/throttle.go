@@ -23,12 +23,13 @@ const (
 var errThrottled = errors.New("the communication service throttles this service")
 
 // throttle keeps requests back that ACS would only turn away: after a 429, until
-// the time that it named or until a request is answered.
+// the time that it named or until a later request is answered.
 type throttle struct {
 	now    func() time.Time
 	probes *rate.Limiter
 
 	mu    sync.Mutex
+	since time.Time // when the last request that got a 429 was sent
 	until time.Time
 }
 
@@ -38,24 +39,29 @@ func newThrottle(now func() time.Time) *throttle {
 
 // check returns an *identity.Error when a request had better not be made now.
 func (t *throttle) check() error {
+	now := t.now()
 	t.mu.Lock()
-	left := t.until.Sub(t.now())
+	left := t.until.Sub(now)
 	t.mu.Unlock()
-	if left <= 0 || t.probes.AllowN(t.now(), 1) {
+	if left <= 0 || t.probes.AllowN(now, 1) {
 		return nil
 	}
 	return unavailable(errThrottled, left)
 }
 
-// observe looks at an answer of ACS.
-func (t *throttle) observe(resp *http.Response) {
+// observe looks at the answer of ACS to a request that was sent at that time.
+func (t *throttle) observe(resp *http.Response, sent time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if resp.StatusCode != http.StatusTooManyRequests {
+	switch {
+	case resp.StatusCode == http.StatusTooManyRequests:
+		t.until = t.now().Add(retryAfter(resp))
+		if sent.After(t.since) {
+			t.since = sent
+		}
+	case sent.After(t.since):
 		t.until = time.Time{}
-		return
 	}
-	t.until = t.now().Add(retryAfter(resp))
 }
 
 // retryAfter is zero where an answer that does not throttle names no time.
