@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -41,6 +42,7 @@ type call struct {
 	function  string
 	hero      bool   // errors take the hero samples' form
 	parameter string // of the path, in lower case
+	values    url.Values // of the query
 	caller    identity.Caller
 	body      []byte // a JSON object, or empty
 
@@ -49,9 +51,10 @@ type call struct {
 	err    error
 }
 
-func (a *app) newCall(w http.ResponseWriter, r *http.Request) *call {
+// newCall begins a call whose work ends with ctx.
+func (a *app) newCall(ctx context.Context, w http.ResponseWriter, r *http.Request) *call {
 	c := &call{w: w, trace: trace.FromRequest(r), began: a.Now(), client: r.Context()}
-	c.r = r.WithContext(trace.With(r.Context(), c.trace))
+	c.r = r.WithContext(trace.With(ctx, c.trace))
 	c.id = a.requestID(r)
 	h := w.Header()
 	h.Set("X-Request-Id", c.id)
@@ -74,8 +77,14 @@ func (a *app) requestID(r *http.Request) string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	x := hex.EncodeToString(b[:])
-	return fmt.Sprintf("%s-%s-%s-%s-%s", x[:8], x[8:12], x[12:16], x[16:20], x[20:])
+	id := make([]byte, 0, 36)
+	for i, part := range [][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:]} {
+		if i > 0 {
+			id = append(id, '-')
+		}
+		id = hex.AppendEncode(id, part)
+	}
+	return string(id)
 }
 
 // finish logs the call; a panic in it becomes an answer like any other error.
@@ -106,14 +115,14 @@ func (a *app) logCall(c *call) {
 	case c.status >= 500:
 		level = slog.LevelError
 	}
-	attrs := []slog.Attr{
+	attrs := append(make([]slog.Attr, 0, 11),
 		slog.String("requestId", c.id),
 		slog.String("traceId", c.trace.TraceID),
 		slog.String("function", c.function),
 		slog.String("method", knownMethod(c.r.Method)),
 		slog.Int("status", c.status),
 		slog.Float64("durationMs", float64(a.Now().Sub(c.began).Microseconds())/1000),
-	}
+	)
 	if c.code != "" {
 		attrs = append(attrs, slog.String("code", string(c.code)))
 	}
@@ -148,6 +157,9 @@ func (c *call) otherMethod(f function) error {
 // readBody reads the body, which every function takes as a JSON object or not
 // at all.
 func (c *call) readBody() error {
+	if c.r.Body == http.NoBody {
+		return nil
+	}
 	body, err := io.ReadAll(io.LimitReader(c.r.Body, maxBody+1))
 	if err != nil {
 		return identity.Errorf(identity.CodeInvalidRequest, "The request body could not be read.").Because(err)
@@ -186,7 +198,7 @@ func tooLarge() error {
 // of ASCII, as the Functions host takes it.
 func (c *call) query(name string) []string {
 	var found []string
-	for key, v := range c.r.URL.Query() {
+	for key, v := range c.values {
 		if lower(key) == lower(name) {
 			found = append(found, v...)
 		}

@@ -131,11 +131,10 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte("acsauth is up\n"))
 		return
 	}
-	c := a.newCall(w, r)
-	defer a.finish(c)
-	ctx, cancel := context.WithTimeout(c.r.Context(), requestTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	defer cancel()
-	c.r = c.r.WithContext(ctx)
+	c := a.newCall(ctx, w, r)
+	defer a.finish(c)
 	if err := a.serve(c); err != nil {
 		c.fail(a, err)
 	}
@@ -150,7 +149,8 @@ func (a *app) serve(c *call) error {
 	if !slices.Contains(f.methods, c.r.Method) {
 		return c.otherMethod(f)
 	}
-	if _, err := url.ParseQuery(c.r.URL.RawQuery); err != nil {
+	var err error
+	if c.values, err = url.ParseQuery(c.r.URL.RawQuery); err != nil {
 		// What can't be read may hide a second access token.
 		return identity.Errorf(identity.CodeInvalidRequest, "The query can't be read.")
 	}
@@ -158,7 +158,6 @@ func (a *app) serve(c *call) error {
 		return tooLarge()
 	}
 	if !f.public {
-		var err error
 		if c.caller, err = a.Authenticator.Authenticate(c.r); err != nil {
 			return err
 		}

@@ -1,13 +1,13 @@
 package acs
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
@@ -89,7 +89,7 @@ func (c *Client) newRequest(ctx context.Context, op operation) (*policy.Request,
 		if err != nil {
 			return nil, err
 		}
-		if err := req.SetBody(streaming.NopCloser(strings.NewReader(string(b))), "application/json"); err != nil {
+		if err := req.SetBody(streaming.NopCloser(bytes.NewReader(b)), "application/json"); err != nil {
 			return nil, err
 		}
 	} else if op.creates {

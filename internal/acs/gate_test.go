@@ -108,31 +108,39 @@ func holds(t *testing.T, g *gate, places int) {
 }
 
 func TestWhoLeavesTheLineKeepsNoPlace(t *testing.T) {
-	g := newGate(2, 8)
-	var wg sync.WaitGroup
-	var underWay, most, passed atomic.Int64
-	for i := range 2000 {
-		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(300))*time.Microsecond)
-			defer cancel()
-			done, err := g.pass(ctx, fmt.Sprint(rand.IntN(1+i%7)))
-			holds(t, g, 8)
-			if err != nil {
-				return
-			}
-			passed.Add(1)
-			if n := underWay.Add(1); n > most.Load() {
-				most.Store(n)
-			}
-			time.Sleep(time.Duration(rand.IntN(50)) * time.Microsecond)
-			underWay.Add(-1)
-			done()
-		})
-	}
-	wg.Wait()
-	assert.LessOrEqual(t, most.Load(), int64(2))
-	assert.Greater(t, passed.Load(), int64(10))
-	isIdle(t, g, 2, 8)
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(2, 8)
+		var wg sync.WaitGroup
+		var underWay, passed, refused, left atomic.Int64
+		for range 2000 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(rand.IntN(1000)) * time.Millisecond)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(10))*time.Millisecond)
+				defer cancel()
+				done, err := g.pass(ctx, fmt.Sprint(rand.IntN(7)))
+				holds(t, g, 8)
+				switch {
+				case err == nil:
+					passed.Add(1)
+				case ctx.Err() == nil:
+					refused.Add(1)
+					return
+				default:
+					left.Add(1)
+					return
+				}
+				assert.LessOrEqual(t, underWay.Add(1), int64(2))
+				time.Sleep(time.Duration(rand.IntN(4)) * time.Millisecond)
+				underWay.Add(-1)
+				done()
+			})
+		}
+		wg.Wait()
+		for _, n := range []*atomic.Int64{&passed, &refused, &left} {
+			assert.Greater(t, n.Load(), int64(50))
+		}
+		isIdle(t, g, 2, 8)
+	})
 }
 
 func TestAnAnswerToAnEarlierRequestEndsNoThrottling(t *testing.T) {

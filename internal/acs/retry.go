@@ -105,7 +105,7 @@ func (p tryPolicy) Do(req *policy.Request) (*http.Response, error) {
 	ctx := httptrace.WithClientTrace(req.Raw().Context(), &httptrace.ClientTrace{
 		WroteHeaderField: func(string, []string) { sent.Store(true) },
 	})
-	resp, err := req.Clone(ctx).Next()
+	resp, err := req.WithContext(ctx).Next()
 	if !errors.Is(req.Raw().Context().Err(), context.Canceled) { // a caller who leaves says nothing of ACS
 		p.budget.count(resp, err)
 	}

@@ -33,8 +33,8 @@ func newKeyPolicy(accessKey secret.String, now func() time.Time) (*keyPolicy, er
 func (p *keyPolicy) Do(req *policy.Request) (*http.Response, error) {
 	var content []byte
 	if body := req.Body(); body != nil {
-		var err error
-		if content, err = io.ReadAll(body); err != nil { // io.Copy would take a buffer of 32 KiB
+		content = make([]byte, req.Raw().ContentLength)
+		if _, err := io.ReadFull(body, content); err != nil {
 			return nil, err
 		}
 		if err := req.RewindBody(); err != nil {
@@ -55,8 +55,8 @@ func (p *keyPolicy) sign(r *http.Request, contentHash string) {
 	date := p.now().UTC().Format(http.TimeFormat)
 	mac := hmac.New(sha256.New, []byte(p.key.Reveal()))
 	_, _ = io.WriteString(mac, r.Method+"\n"+r.URL.RequestURI()+"\n"+date+";"+host+";"+contentHash)
-	r.Header.Set("x-ms-date", date)
-	r.Header.Set("x-ms-content-sha256", contentHash)
+	r.Header.Set("X-Ms-Date", date)
+	r.Header.Set("X-Ms-Content-Sha256", contentHash)
 	r.Header.Set("Authorization", "HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature="+
 		base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 }

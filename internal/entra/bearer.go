@@ -33,6 +33,9 @@ func bearerToken(r *http.Request) (string, error) {
 
 // inQuery reports a token in the query, where it must never be (RFC 9700 §4.3.2).
 func inQuery(r *http.Request) bool {
+	if r.URL.RawQuery == "" {
+		return false
+	}
 	for name := range r.URL.Query() {
 		if strings.EqualFold(name, "access_token") {
 			return true

@@ -62,7 +62,8 @@ type Transport struct{ Next http.RoundTripper }
 // RoundTrip implements http.RoundTripper.
 func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if c, ok := r.Context().Value(contextKey{}).(Context); ok {
-		r = r.Clone(r.Context()) // a RoundTripper may not change its request
+		r = r.WithContext(r.Context()) // a RoundTripper may not change its request
+		r.Header = r.Header.Clone()
 		r.Header.Set("Traceparent", "00-"+c.TraceID+"-"+c.SpanID+"-"+c.flags)
 	}
 	return t.Next.RoundTrip(r)

@@ -32,7 +32,7 @@ func NewClient(certFile string) (*http.Client, error) {
 	transport := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: 3 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(0)},
 		TLSHandshakeTimeout: 5 * time.Second,
 		ForceAttemptHTTP2:   true,
 		// A connection that died without a word is found out within one try.
@@ -62,7 +62,7 @@ const MaxAnswer = 4 << 20
 // Do implements policy.Transporter.
 func (g Guard) Do(r *http.Request) (*http.Response, error) {
 	if r.Body != nil && r.Body != http.NoBody {
-		b, err := io.ReadAll(r.Body)
+		b, err := readAll(r.Body, r.ContentLength)
 		if err != nil {
 			return nil, err
 		}
@@ -75,12 +75,21 @@ func (g Guard) Do(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer))
+	answer, err := readAll(io.LimitReader(resp.Body, MaxAnswer), resp.ContentLength)
 	if err != nil {
 		return nil, err
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(answer))
 	return resp, nil
+}
+
+// readAll is io.ReadAll for what is most likely of the given length, where that
+// is known: else it is -1.
+func readAll(r io.Reader, length int64) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(int(min(max(length, 0), MaxAnswer)) + bytes.MinRead)
+	_, err := b.ReadFrom(r)
+	return b.Bytes(), err
 }
 
 // extraRoots gives SSL_CERT_FILE the meaning it has on Linux, where crypto/x509
