@@ -126,7 +126,11 @@ func (c *checkup) settings(environ []string, cfg config.Config, err error) {
 func (p *Program) try(ctx context.Context, c *checkup, cfg config.Config, token string) {
 	s, err := open(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
-		c.add("start", "service", statusFail, plainly(err), openCure(cfg))
+		part := ""
+		if unopened := (*openError)(nil); errors.As(err, &unopened) {
+			part, err = unopened.part, unopened.err
+		}
+		c.add("start", part, statusFail, plainly(err), openCure(cfg, part))
 		return
 	}
 	defer s.close()
@@ -183,7 +187,7 @@ func (p *Program) printJSON(items []item, code int) {
 // plainly is an error without the code that is meant for clients.
 func plainly(err error) string {
 	if cause := errors.Unwrap(err); cause != nil && isForClients(err) {
-		return cause.Error()
+		err = cause
 	}
-	return fmt.Sprint(err)
+	return strings.TrimSpace(fmt.Sprint(err))
 }

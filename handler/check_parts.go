@@ -15,6 +15,8 @@ import (
 
 	"acsauth/internal/acs"
 	"acsauth/internal/config"
+	"acsauth/internal/entra"
+	"acsauth/internal/graph"
 	"acsauth/internal/identity"
 )
 
@@ -48,30 +50,58 @@ func reach(address string) string {
 	return "Is " + address + " the right host, and does this machine reach it? HTTPS_PROXY names a proxy, SSL_CERT_FILE a certificate authority of your own."
 }
 
-func openCure(cfg config.Config) string {
-	if cfg.Notes == config.StoreLocal {
+// trouble is for an answer that says nothing about this service.
+func trouble(who string) string {
+	return who + " has trouble of its own. Try again, and look at https://azure.status.microsoft."
+}
+
+func openCure(cfg config.Config, part string) string {
+	switch {
+	case part == partStore && cfg.Notes == config.StoreLocal:
 		return "Only one process at a time can have the embedded store open: is the service running? LOCAL_STORE_PATH must be a file that it may write."
+	case part == partCredential && cfg.Credential.CertificatePath != "":
+		return "ENTRA_CLIENT_CERTIFICATE_PATH must be a PEM file that this process may read, with the certificate and its RSA key."
+	case part == partClient:
+		return "SSL_CERT_FILE must be a PEM file of certificates that this process may read, or not be set."
 	}
 	return "The settings are of the right form, but can't be used together."
 }
 
 func (c *checkup) entra(ctx context.Context, s *service, cfg config.Config) {
-	cure := func(err error) string {
-		if errors.As(err, new(*url.Error)) {
-			return reach(cfg.Entra.AuthorityHost)
-		}
-		return "Is ENTRA_TENANT_ID the directory id of your tenant, and ENTRA_AUTHORITY_HOST the cloud that it is in?"
-	}
 	err := limited(ctx, s.verifier.CheckMetadata)
-	c.judge("entra", "metadata", strings.Join(s.verifier.Issuers(), ", "), err, cure(err))
+	there := c.judge("entra", "metadata", strings.Join(s.verifier.Issuers(), ", "), err, entraCure(cfg, err))
 	err = limited(ctx, s.verifier.Warm)
-	c.judge("entra", "signing keys", "there", err, cure(err))
-	if s.onBehalfOf == nil {
-		return
+	there = c.judge("entra", "signing keys", "there", err, entraCure(cfg, err)) && there
+	switch {
+	case s.onBehalfOf == nil:
+	case !there:
+		c.add("entra", "credential for On-Behalf-Of", statusSkip, "not tried, because of what failed above", "")
+	default:
+		err = limited(ctx, func(ctx context.Context) error { return s.onBehalfOf.CheckCredential(ctx, cfg.Graph.Endpoint) })
+		c.judge("entra", "credential for On-Behalf-Of", "accepted", err, credentialCure(cfg, err))
 	}
-	err = limited(ctx, func(ctx context.Context) error { return s.onBehalfOf.CheckCredential(ctx, cfg.Graph.Endpoint) })
-	c.judge("entra", "credential for On-Behalf-Of", "accepted", err,
-		"Compare ENTRA_CLIENT_SECRET, the certificate or the federated credential with the app registration, and see whether it has expired.")
+}
+
+func entraCure(cfg config.Config, err error) string {
+	var answer *entra.StatusError
+	switch {
+	case errors.As(err, new(*url.Error)):
+		return reach(cfg.Entra.AuthorityHost)
+	case errors.As(err, &answer) && (answer.Status >= 500 || answer.Status == http.StatusTooManyRequests):
+		return trouble("Entra ID")
+	}
+	return "Is ENTRA_TENANT_ID the directory id of your tenant, and ENTRA_AUTHORITY_HOST the cloud that it is in?"
+}
+
+func credentialCure(cfg config.Config, err error) string {
+	switch {
+	case cfg.Credential.ManagedIdentity:
+		return noIdentity(cfg.ManagedIdentity, "ENTRA_CLIENT_SECRET") +
+			" If Entra ID refused it: the registration needs a federated credential whose subject is the identity's object (principal) id, which scripts/register-app.sh --identity makes."
+	case isRejection(err):
+		return "Compare ENTRA_CLIENT_SECRET or the certificate with the app registration, and see whether it has expired."
+	}
+	return trouble("Entra ID")
 }
 
 func (c *checkup) acs(ctx context.Context, s *service, cfg config.Config) {
@@ -85,15 +115,17 @@ func acsCure(cfg config.Config, err error) string {
 	withKey := !cfg.ACS.AccessKey.Empty()
 	switch {
 	case refusal != nil && !isRejection(err):
-		return "ACS has trouble of its own. Try again, and look at https://azure.status.microsoft."
+		return trouble("ACS")
 	case refusal != nil && refusal.Status == http.StatusBadRequest:
 		return "ACS looked at the request and does not take it: is ACS_API_VERSION one that it knows, and is every id right?"
 	case refusal != nil && withKey:
-		return "Copy ACS_CONNECTION_STRING again from the portal (the ACS resource, Keys): a key that was regenerated is worth nothing. The resource must allow local authentication."
+		return "Copy ACS_CONNECTION_STRING again from the portal (the ACS resource, Keys): a key that was regenerated is worth nothing. The resource must allow local authentication. A clock that is wrong (see below) does it too."
 	case refusal != nil:
 		return "Give " + identityName(cfg.ManagedIdentity) + " the role Communication and Email Service Owner on the ACS resource. A new role takes some minutes."
 	case withKey:
 		return reach(cfg.ACS.Endpoint)
+	case isRejection(err):
+		return noIdentity(cfg.ManagedIdentity, "ACS_CONNECTION_STRING")
 	}
 	return reach(cfg.ACS.Endpoint) + " " + noIdentity(cfg.ManagedIdentity, "ACS_CONNECTION_STRING")
 }
@@ -135,7 +167,12 @@ func (c *checkup) store(ctx context.Context, s *service, cfg config.Config) {
 
 // graph can't write: it takes a call of a user to try that.
 func (c *checkup) graph(ctx context.Context, s split, cfg config.Config) {
-	if !c.judge("store", "Microsoft Graph", cfg.Graph.Endpoint+" answers", limited(ctx, s.Store.Ping), reach(cfg.Graph.Endpoint)) {
+	err := limited(ctx, s.Store.Ping)
+	cure := reach(cfg.Graph.Endpoint)
+	if errors.As(err, new(*graph.Error)) {
+		cure = trouble("Microsoft Graph")
+	}
+	if !c.judge("store", "Microsoft Graph", cfg.Graph.Endpoint+" answers", err, cure) {
 		return
 	}
 	c.add("store", "mappings", statusSkip, "they are in the users' own profiles: the permission User.ReadWrite and the consent to it are tried by a user's first call", "")

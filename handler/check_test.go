@@ -134,31 +134,37 @@ func TestCheckNamesWhatIsBrokenAndItsCure(t *testing.T) {
 			return false
 		}
 	}
+	unavailable := func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusInternalServerError)
+		return true
+	}
 	type row struct {
-		changes  map[string]string
-		fault    func(http.ResponseWriter, *http.Request) bool // of ACS
-		failures []string
-		cure     string
-		code     int
+		changes    map[string]string
+		fault      func(http.ResponseWriter, *http.Request) bool // of ACS
+		entraFault func(http.ResponseWriter, *http.Request) bool
+		failures   []string
+		cure       string
+		code       int
 	}
 	acsHost := strings.TrimPrefix(cloud.ACSURL, "https://")
 	for name, row := range map[string]row{
-		"another tenant": {changes: map[string]string{"ENTRA_TENANT_ID": "11111111-1111-4111-8111-111111111111", "ENTRA_CLIENT_SECRET": ""},
+		"another tenant": {changes: map[string]string{"ENTRA_TENANT_ID": "11111111-1111-4111-8111-111111111111"},
 			failures: []string{"entra metadata", "entra signing keys"}, cure: "directory id"},
-		"Entra ID out of reach": {changes: map[string]string{"ENTRA_AUTHORITY_HOST": "https://localhost:1", "ENTRA_CLIENT_SECRET": ""},
+		"Entra ID out of reach": {changes: map[string]string{"ENTRA_AUTHORITY_HOST": "https://localhost:1"},
 			failures: []string{"entra metadata", "entra signing keys"}, cure: "Is localhost:1 the right host"},
+		"Entra ID in trouble": {entraFault: unavailable, failures: []string{"entra metadata", "entra signing keys"}, cure: "trouble of its own"},
+		"no managed identity for On-Behalf-Of": {changes: map[string]string{"ENTRA_CLIENT_SECRET": "", "ENTRA_CLIENT_CREDENTIAL": "managed-identity", "AZURE_CLIENT_ID": "22222222-2222-4222-8222-222222222222",
+			"IDENTITY_ENDPOINT": identity.URL, "IDENTITY_HEADER": "x"},
+			failures: []string{"entra credential for On-Behalf-Of"}, cure: "no token for the managed identity with client id 22222222-2222-4222-8222-222222222222: assign it"},
 		"a wrong client secret": {changes: map[string]string{"ENTRA_CLIENT_SECRET": wrongKey},
 			failures: []string{"entra credential for On-Behalf-Of"}, cure: "expired"},
-		"a certificate authority that is not trusted": {changes: map[string]string{"SSL_CERT_FILE": wrongCA, "ENTRA_CLIENT_SECRET": ""},
+		"a certificate authority that is not trusted": {changes: map[string]string{"SSL_CERT_FILE": wrongCA},
 			failures: []string{"entra metadata", "entra signing keys", "acs access"}, cure: "SSL_CERT_FILE"},
 		"a wrong access key": {changes: map[string]string{"ACS_CONNECTION_STRING": "endpoint=" + cloud.ACSURL + ";accesskey=" + wrongKey},
 			failures: []string{"acs access"}, cure: "Copy ACS_CONNECTION_STRING again"},
 		"ACS out of reach": {changes: map[string]string{"ACS_CONNECTION_STRING": "endpoint=https://localhost:1;accesskey=" + wrongKey},
 			failures: []string{"acs access"}, cure: "Is localhost:1 the right host"},
-		"ACS in trouble": {fault: func(w http.ResponseWriter, _ *http.Request) bool {
-			w.WriteHeader(http.StatusInternalServerError)
-			return true
-		}, failures: []string{"acs access"}, cure: "trouble of its own"},
+		"ACS in trouble": {fault: unavailable, failures: []string{"acs access"}, cure: "trouble of its own"},
 		"no managed identity": {changes: map[string]string{"ACS_CONNECTION_STRING": "", "ACS_ENDPOINT": cloud.ACSURL, "AZURE_CLIENT_ID": "22222222-2222-4222-8222-222222222222",
 			"IDENTITY_ENDPOINT": identity.URL, "IDENTITY_HEADER": "x"},
 			failures: []string{"acs access"}, cure: "no token for the managed identity with client id 22222222-2222-4222-8222-222222222222: assign it"},
@@ -172,7 +178,9 @@ func TestCheckNamesWhatIsBrokenAndItsCure(t *testing.T) {
 		"a table that can't be written": {changes: map[string]string{"IDENTITY_STORE": "tables", "TABLES_CONNECTION_STRING": refusing(t, http.MethodPost)},
 			failures: []string{"store write"}, cure: "must allow read, add, update and delete"},
 		"a file that can't be opened": {changes: map[string]string{"LOCAL_STORE_PATH": filepath.Join(wrongCA, "x.db")},
-			failures: []string{"start service"}, cure: "LOCAL_STORE_PATH"},
+			failures: []string{"start store"}, cure: "LOCAL_STORE_PATH"},
+		"a certificate that can't be read": {changes: map[string]string{"ENTRA_CLIENT_SECRET": "", "ENTRA_CLIENT_CERTIFICATE_PATH": filepath.Join(wrongCA, "x.pem")},
+			failures: []string{"start On-Behalf-Of"}, cure: "ENTRA_CLIENT_CERTIFICATE_PATH must be a PEM file"},
 		"a clock that is a minute off": {fault: dateFault(time.Minute), failures: []string{"clock " + acsHost}, cure: "Set this machine's clock", code: -1},
 		"a clock that is wrong":        {fault: dateFault(-10 * time.Minute), failures: []string{"clock " + acsHost}, cure: "Set this machine's clock"},
 		"a misspelt setting":           {changes: map[string]string{"ENTRA_TENANT": "x"}, failures: []string{"settings ENTRA_TENANT"}, cure: "spelling", code: -1},
@@ -180,6 +188,7 @@ func TestCheckNamesWhatIsBrokenAndItsCure(t *testing.T) {
 		"a setting left out":           {changes: map[string]string{"ENTRA_CLIENT_ID": ""}, failures: []string{"settings ENTRA_CLIENT_ID"}, cure: "application (client) id", code: exitUsage},
 	} {
 		cloud.ACS.SetFault(row.fault)
+		cloud.Entra.SetFault(row.entraFault)
 		r, code := checked(t, settings(t, row.changes), wrongKey)
 		want := row.code
 		switch want {
@@ -219,6 +228,7 @@ func TestCheckJudgesAToken(t *testing.T) {
 		"expired":       {signClaims(newUser(t), map[string]any{"exp": time.Now().Add(-time.Hour).Unix(), "iat": time.Now().Add(-2 * time.Hour).Unix()}), "expiry", "Get a new token"},
 		"another API's": {signClaims(newUser(t), map[string]any{"aud": "00000003-0000-0000-c000-000000000000"}), "audience", "api://<client id>/access_as_user"},
 		"an ID token":   {signClaims(newUser(t), map[string]any{"scp": nil}), "kind", "not the ID token"},
+		"an app's own":  {signClaims(newUser(t), map[string]any{"scp": nil, "idtyp": "app", "roles": []string{"access_as_user"}}), "kind", "Sign a user in"},
 		"no token":      {"", "input", "az account get-access-token"},
 		"garbage":       {"Bearer " + good, "form", "without quotes"},
 	} {

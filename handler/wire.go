@@ -48,25 +48,42 @@ type service struct {
 func open(cfg config.Config, log *slog.Logger) (*service, error) {
 	client, err := upstream.NewClient(os.Getenv("SSL_CERT_FILE"))
 	if err != nil {
-		return nil, err
+		return nil, &openError{partClient, err}
 	}
 	s := &service{client: client, log: log}
 	if s.verifier, err = entra.New(cfg.Entra, client, log, time.Now); err != nil {
-		return nil, err
+		return nil, &openError{partEntra, err}
 	}
 	if s.onBehalfOf, err = openOnBehalfOf(cfg, client); err != nil {
-		return nil, err
+		return nil, &openError{partCredential, err}
 	}
 	if s.acs, err = openACS(cfg, client); err != nil {
-		return nil, err
+		return nil, &openError{partACS, err}
 	}
 	if s.store, err = openStore(cfg, client, s.onBehalfOf, s.acs.Resource()); err != nil {
-		return nil, err
+		return nil, &openError{partStore, err}
 	}
 	s.identities = identity.NewService(s.store, s.store, s.acs, log, time.Now)
 	s.identities.ReuseTokens(cfg.TokenReuse)
 	return s, nil
 }
+
+// openError is a part of the service that could not be made from its settings.
+type openError struct {
+	part string
+	err  error
+}
+
+const (
+	partClient     = "certificate authorities"
+	partEntra      = "access tokens"
+	partCredential = "On-Behalf-Of"
+	partACS        = "ACS"
+	partStore      = "store"
+)
+
+func (e *openError) Error() string { return fmt.Sprintf("%s: %v", e.part, e.err) }
+func (e *openError) Unwrap() error { return e.err }
 
 func openOnBehalfOf(cfg config.Config, client *http.Client) (*entra.OnBehalfOf, error) {
 	if !cfg.Credential.Given() {
@@ -79,11 +96,7 @@ func openOnBehalfOf(cfg config.Config, client *http.Client) (*entra.OnBehalfOf, 
 			return nil, err
 		}
 	}
-	o, err := entra.NewOnBehalfOf(cfg.Entra, cfg.ClientID, credential, client)
-	if err != nil {
-		return nil, fmt.Errorf("On-Behalf-Of: %w", err)
-	}
-	return o, nil
+	return entra.NewOnBehalfOf(cfg.Entra, cfg.ClientID, credential, client)
 }
 
 func openACS(cfg config.Config, client *http.Client) (*acs.Client, error) {

@@ -293,6 +293,8 @@ func (r *reader) tables(required bool, managedIdentity string) Tables {
 		var err error
 		if t.Endpoint, err = tables.ParseEndpoint(r.get(name)); err != nil {
 			r.fault(name, err.Error())
+		} else if strings.HasPrefix(t.Endpoint, "http:") {
+			r.fault(name, "must be https: tokens of the managed identity are sent to it")
 		}
 	}
 	sound := len(r.faults)

@@ -181,6 +181,7 @@ func TestEachFaultIsNamed(t *testing.T) {
 		{map[string]string{"AzureWebJobsStorage": secret}, "AzureWebJobsStorage"},
 		{map[string]string{"TABLES_CONNECTION_STRING": "AccountKey=" + secret}, "TABLES_CONNECTION_STRING"},
 		{map[string]string{"TABLES_ENDPOINT": "contoso"}, "TABLES_ENDPOINT"},
+		{map[string]string{"TABLES_ENDPOINT": "http://127.0.0.1:10002/contoso"}, "TABLES_ENDPOINT"},
 		{map[string]string{"TABLES_ENDPOINT": "https://contoso.table.core.windows.net", "TABLES_CONNECTION_STRING": "UseDevelopmentStorage=true"}, "TABLES_ENDPOINT"},
 		{map[string]string{"TABLES_TABLE_NAME": "my-table"}, "TABLES_TABLE_NAME"},
 		{map[string]string{"AzureWebJobsStorage": "", "AzureWebJobsStorage__accountName": "a/b"}, "AzureWebJobsStorage__accountName"},

@@ -38,7 +38,7 @@ func (v *Verifier) checkMetadata(ctx context.Context, url string) error {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %d", url, resp.StatusCode)
+		return &StatusError{url, resp.StatusCode}
 	}
 	var document struct {
 		Issuer string `json:"issuer"`
@@ -51,3 +51,11 @@ func (v *Verifier) checkMetadata(ctx context.Context, url string) error {
 	}
 	return nil
 }
+
+// StatusError is an answer of Entra ID that is not 200.
+type StatusError struct {
+	From   string
+	Status int
+}
+
+func (e *StatusError) Error() string { return fmt.Sprintf("%s answered %d", e.From, e.Status) }
