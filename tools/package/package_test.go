@@ -85,6 +85,10 @@ func TestTheSameSourcesMakeTheSameZip(t *testing.T) {
 	require.NoError(t, os.RemoveAll(filepath.Join(one, "bin")))
 	assert.True(t, bytes.Equal(first, packaged(t, one, "-version", "v1.2.3")), "built twice")
 	assert.True(t, bytes.Equal(first, packaged(t, two, "-version", "v1.2.3")), "built in another folder")
+	for name, value := range map[string]string{"TZ": "Asia/Tokyo", "GOFLAGS": "-tags=other", "GOEXPERIMENT": "jsonv2", "GOFIPS140": "latest", "GOAMD64": "v3", "CGO_ENABLED": "1"} {
+		t.Setenv(name, value)
+	}
+	assert.True(t, bytes.Equal(first, packaged(t, two, "-version", "v1.2.3")), "built in another environment")
 	assert.False(t, bytes.Equal(first, packaged(t, two, "-version", "v1.2.4")), "another version")
 }
 
