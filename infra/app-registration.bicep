@@ -25,14 +25,26 @@ param identityPrincipalId string = ''
 @description('Also ask for the permissions to trade Teams users\' tokens on their behalf.')
 param teams bool = false
 
+@description('Also ask for the permission to trade tokens for Teams Phone Extensibility.')
+param teamsPhone bool = false
+
+@description('Also ask for User.ReadWrite of Microsoft Graph, for IDENTITY_STORE=graph.')
+param graphStore bool = false
+
 @description('Also offer the app roles Guest and Host.')
 param appRoles bool = false
 
 var scopeId = guid(name, 'access_as_user')
 
+var teamsPermissions = concat(teams ? ['Teams.ManageCalls', 'Teams.ManageChats'] : [], teamsPhone ? ['TeamsExtension.ManageCalls'] : [])
+
 // Azure Communication Services, as Teams users sign in to it.
-resource acsForTeams 'Microsoft.Graph/servicePrincipals@v1.0' existing = if (teams) {
+resource acsForTeams 'Microsoft.Graph/servicePrincipals@v1.0' existing = if (!empty(teamsPermissions)) {
   appId: '1fd5118e-2576-4263-8130-9503064c837a'
+}
+
+resource graph 'Microsoft.Graph/servicePrincipals@v1.0' existing = {
+  appId: '00000003-0000-0000-c000-000000000000'
 }
 
 resource app 'Microsoft.Graph/applications@v1.0' = {
@@ -77,21 +89,25 @@ resource app 'Microsoft.Graph/applications@v1.0' = {
       isEnabled: true
     }
   ]
-  requiredResourceAccess: !teams ? [] : [
+  requiredResourceAccess: concat(empty(teamsPermissions) ? [] : [
     {
       resourceAppId: acsForTeams.appId
+      resourceAccess: map(teamsPermissions, permission => {
+        id: filter(acsForTeams.oauth2PermissionScopes, scope => scope.value == permission)[0].id
+        type: 'Scope'
+      })
+    }
+  ], !graphStore ? [] : [
+    {
+      resourceAppId: graph.appId
       resourceAccess: [
         {
-          id: filter(acsForTeams.oauth2PermissionScopes, scope => scope.value == 'Teams.ManageCalls')[0].id
-          type: 'Scope'
-        }
-        {
-          id: filter(acsForTeams.oauth2PermissionScopes, scope => scope.value == 'Teams.ManageChats')[0].id
+          id: filter(graph.oauth2PermissionScopes, scope => scope.value == 'User.ReadWrite')[0].id
           type: 'Scope'
         }
       ]
     }
-  ]
+  ])
 }
 
 resource federation 'Microsoft.Graph/applications/federatedIdentityCredentials@v1.0' = if (!empty(identityPrincipalId)) {

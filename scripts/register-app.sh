@@ -14,6 +14,10 @@ usage: scripts/register-app.sh [options]
   --roles            offer the app roles Guest and Host (ACS_ROLE_SCOPES)
   --teams            ask for Teams.ManageCalls and Teams.ManageChats, for the API
                      and for each client, so that Teams users' tokens can be traded
+  --teams-phone      ask for TeamsExtension.ManageCalls in the same way (Teams Phone
+                     Extensibility); give it clients of its own
+  --graph            ask for Microsoft Graph's User.ReadWrite, for the API
+                     (IDENTITY_STORE=graph)
   --dry-run          print what would be changed, and change nothing
 It needs the Azure CLI, signed in (az login) as somebody who may register
 applications.
@@ -25,9 +29,10 @@ scope_id=5d1f2b8e-7c34-4e0a-9b61-f3a8c2d40e17
 guest_id=8a6b0c2d-41e5-4f97-a3c8-1d7e9f5b2064
 host_id=c3e9d7a1-5b28-4c6f-8e04-92f1b6a7d835
 acs_for_teams=1fd5118e-2576-4263-8130-9503064c837a
-graph=https://graph.microsoft.com/v1.0/applications
+graph=00000003-0000-0000-c000-000000000000
+applications=https://graph.microsoft.com/v1.0/applications
 
-name=acsauth clients=() identity='' roles='' teams='' dry_run=''
+name=acsauth clients=() identity='' roles='' teams=() graph_store='' dry_run=''
 while [ $# -gt 0 ]; do
   case $1 in
     --name | --client | --identity)
@@ -39,7 +44,9 @@ while [ $# -gt 0 ]; do
       esac
       shift ;;
     --roles) roles=yes ;;
-    --teams) teams=yes ;;
+    --teams) teams+=(Teams.ManageCalls Teams.ManageChats) ;;
+    --teams-phone) teams+=(TeamsExtension.ManageCalls) ;;
+    --graph) graph_store=yes ;;
     --dry-run) dry_run=yes ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
@@ -53,6 +60,7 @@ is_guid() { [[ $1 =~ ^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$ ]]; }
 for id in ${clients[@]+"${clients[@]}"} ${identity:+"$identity"}; do
   is_guid "$id" || fail "$id is not a GUID"
 done
+identity=$(tr '[:upper:]' '[:lower:]' <<<"$identity") # Entra ID takes another case, and refuses it later
 [[ $name =~ ^[A-Za-z0-9][A-Za-z0-9._\ -]{0,119}$ ]] || fail "--name takes letters, digits, spaces and . _ -"
 command -v az >/dev/null || fail "the Azure CLI is missing: https://learn.microsoft.com/cli/azure/install-azure-cli"
 
@@ -68,26 +76,26 @@ change() {
 # show asks for one value of the registration; none is an empty line.
 show() { az ad app show --id "$app_id" --query "$1" --output tsv; }
 
-patch() { change rest --method PATCH --url "$graph/$object_id" --headers Content-Type=application/json --body "$1"; }
+patch() { change rest --method PATCH --url "$applications/$object_id" --headers Content-Type=application/json --body "$1"; }
 
 tenant=$(az account show --query tenantId --output tsv) || fail "sign in first: az login"
 
 found=$(az ad app list --filter "displayName eq '$name'" --query '[].appId' --output tsv)
-case $(wc -w <<<"$found") in
+case $(($(wc -w <<<"$found"))) in # some wc put blanks in front
   0)
-    change ad app create --display-name "$name" --sign-in-audience AzureADMyOrg
+    new=(ad app create --display-name "$name" --sign-in-audience AzureADMyOrg)
     if [ -n "$dry_run" ]; then
+      change "${new[@]}"
       echo "and then complete the new registration in the same way as one that there is"
       exit 0
     fi
-    found=$(az ad app list --filter "displayName eq '$name'" --query '[].appId' --output tsv)
-    [ -n "$found" ] || fail "the new registration does not show yet: run this again in a minute"
+    found=$(az "${new[@]}" --query appId --output tsv)
     ;;
   1) ;;
   *) fail "there are several registrations named $name: choose another --name" ;;
 esac
 app_id=$found
-object_id=$(show id)
+object_id=$(show id) || fail "the registration $app_id does not show yet: run this again in a minute"
 
 [ "$(show 'api.requestedAccessTokenVersion')" = 2 ] || patch '{"api":{"requestedAccessTokenVersion":2}}'
 uri=$(show 'identifierUris[0]')
@@ -130,32 +138,49 @@ az ad sp show --id "$app_id" >/dev/null 2>&1 || change ad sp create --id "$app_i
 if [ -n "$identity" ]; then
   issuer=https://login.microsoftonline.com/$tenant/v2.0
   subjects=$(az ad app federated-credential list --id "$app_id" --query "[?issuer=='$issuer'].subject" --output tsv)
-  if ! grep -qixF "$identity" <<<"$subjects"; then
+  if ! grep -qxF "$identity" <<<"$subjects"; then
     change ad app federated-credential create --id "$app_id" --parameters \
       "{\"name\":\"managed-identity-${identity:0:8}\",\"issuer\":\"$issuer\",\"subject\":\"$identity\",\"audiences\":[\"api://AzureADTokenExchange\"]}"
   fi
 fi
 
-if [ -n "$teams" ]; then
+# permit asks, for a registration, for delegated permissions of another API.
+permit() {
+  local id=$1 api=$2 has wanted missing=()
+  shift 2
+  has=$(az ad app show --id "$id" --query "requiredResourceAccess[?resourceAppId=='$api'].resourceAccess[].id" --output tsv) ||
+    fail "$id is no registration of this tenant: ask for $* there"
+  for wanted in "$@"; do
+    grep -qxF "$wanted" <<<"$has" || missing+=("$wanted=Scope")
+  done
+  [ ${#missing[@]} -eq 0 ] || change ad app permission add --id "$id" --api "$api" --api-permissions "${missing[@]}"
+}
+
+# permission is the id of the permission that API $1 calls $2.
+permission() {
+  local id
+  id=$(az ad sp show --id "$1" --query "oauth2PermissionScopes[?value=='$2'].id" --output tsv 2>/dev/null || true)
+  [ -n "$id" ] || [ -z "$dry_run" ] || id="<id of $2>"
+  [ -n "$id" ] || fail "the tenant does not show the permission $2"
+  echo "$id"
+}
+
+if [ ${#teams[@]} -gt 0 ]; then
   az ad sp show --id $acs_for_teams >/dev/null 2>&1 || change ad sp create --id $acs_for_teams
   wanted=()
-  for permission in Teams.ManageCalls Teams.ManageChats; do
-    id=$(az ad sp show --id $acs_for_teams --query "oauth2PermissionScopes[?value=='$permission'].id" --output tsv 2>/dev/null || true)
-    if [ -z "$id" ]; then
-      [ -n "$dry_run" ] || fail "Azure Communication Services does not show the permission $permission"
-      id="<id of $permission>"
-    fi
-    wanted+=("$id=Scope")
+  for value in "${teams[@]}"; do
+    id=$(permission $acs_for_teams "$value")
+    wanted+=("$id")
   done
   for id in "$app_id" ${clients[@]+"${clients[@]}"}; do
-    has=$(az ad app show --id "$id" --query "requiredResourceAccess[?resourceAppId=='$acs_for_teams'].resourceAccess[].id" --output tsv)
-    missing=()
-    for permission in "${wanted[@]}"; do
-      grep -qxF "${permission%=Scope}" <<<"$has" || missing+=("$permission")
-    done
-    [ ${#missing[@]} -eq 0 ] ||
-      change ad app permission add --id "$id" --api $acs_for_teams --api-permissions "${missing[@]}"
+    permit "$id" $acs_for_teams "${wanted[@]}"
   done
+fi
+if [ -n "$graph_store" ]; then
+  id=$(permission $graph User.ReadWrite)
+  permit "$app_id" $graph "$id"
+fi
+if [ ${#teams[@]} -gt 0 ] || [ -n "$graph_store" ]; then
   echo "An administrator consents once for all users:"
   echo "  https://login.microsoftonline.com/$tenant/adminconsent?client_id=$app_id"
 fi

@@ -85,7 +85,7 @@ func (b bench) directory() *fakeaz.Directory {
 
 func TestEverythingIsRegisteredOnceHoweverOftenItRuns(t *testing.T) {
 	b := newBench(t, fakeaz.Directory{Apps: map[string]map[string]any{clientID: {"id": "object-of-" + clientID, "displayName": "client"}}})
-	all := []string{"--client", clientID, "--identity", identityID, "--roles", "--teams"}
+	all := []string{"--client", clientID, "--identity", strings.ToUpper(identityID), "--roles", "--teams", "--graph"}
 	out, err := b.run(all...)
 	require.NoError(t, err, out)
 	assert.Contains(t, out, "ENTRA_TENANT_ID="+tenant+"\nENTRA_CLIENT_ID="+apiID+"\nscope for clients: api://"+apiID+"/access_as_user\n")
@@ -94,7 +94,7 @@ func TestEverythingIsRegisteredOnceHoweverOftenItRuns(t *testing.T) {
 	d := b.directory()
 	assert.Equal(t, []string{"app create", "patch api", "patch identifierUris", "patch oauth2PermissionScopes", "patch preAuthorizedApplications", "patch appRoles",
 		"sp create " + apiID, "federated https://login.microsoftonline.com/" + tenant + "/v2.0", "sp create " + acsForTeams,
-		"permission " + apiID, "permission " + clientID}, d.Changes)
+		"permission " + apiID, "permission " + clientID, "permission " + apiID}, d.Changes)
 	app := d.Apps[apiID]
 	assert.Equal(t, "AzureADMyOrg", app["signInAudience"])
 	assert.Equal(t, []any{"api://" + apiID}, app["identifierUris"])
@@ -106,6 +106,8 @@ func TestEverythingIsRegisteredOnceHoweverOftenItRuns(t *testing.T) {
 	assert.Equal(t, []string{identityID}, d.Federated)
 	assert.Equal(t, []any{fakeaz.ManageCalls, fakeaz.ManageChats}, d.Query(clientID, "requiredResourceAccess[].resourceAccess[].id"))
 
+	assert.Equal(t, []any{fakeaz.ReadWrite}, d.Query(apiID, "requiredResourceAccess[?resourceAppId=='"+fakeaz.GraphAppID+"'].resourceAccess[].id"))
+
 	out, err = b.run(all...)
 	require.NoError(t, err, out)
 	assert.Equal(t, d, b.directory(), "the second time changes nothing")
@@ -113,6 +115,16 @@ func TestEverythingIsRegisteredOnceHoweverOftenItRuns(t *testing.T) {
 	out, err = b.run("--client", strings.ToUpper(otherClient), "--client", clientID)
 	require.NoError(t, err, out)
 	assert.Equal(t, []any{otherClient, clientID}, b.directory().Query(apiID, "api.preAuthorizedApplications[].appId"), "one more")
+}
+
+func TestTeamsPhoneIsAskedForBesideWhatThereIs(t *testing.T) {
+	b := newBench(t, fakeaz.Directory{})
+	for _, option := range []string{"--teams", "--teams-phone", "--teams-phone"} {
+		out, err := b.run(option)
+		require.NoError(t, err, out)
+		assert.Contains(t, out, "adminconsent")
+	}
+	assert.Equal(t, []any{fakeaz.ManageCalls, fakeaz.ManageChats, fakeaz.PhoneCalls}, b.directory().Query(apiID, "requiredResourceAccess[].resourceAccess[].id"))
 }
 
 func TestADryRunChangesNothing(t *testing.T) {
@@ -142,14 +154,15 @@ func TestWhatSomebodyElseMadeIsLeftAlone(t *testing.T) {
 		args []string
 		want string
 	}{
-		"two of a name":  {fakeaz.Directory{Apps: map[string]map[string]any{apiID: {"displayName": "acsauth"}, clientID: {"displayName": "acsauth"}}}, nil, "several registrations named acsauth"},
-		"other scopes":   {app(map[string]any{"api": map[string]any{"oauth2PermissionScopes": []any{map[string]any{"value": "read"}}}}), nil, "has scopes of its own"},
-		"other roles":    {app(map[string]any{"appRoles": []any{map[string]any{"value": "Admin"}}}), []string{"--roles"}, "has app roles of its own"},
-		"not signed in":  {fakeaz.Directory{SignedOut: true}, nil, "az login"},
-		"not a GUID":     {fakeaz.Directory{}, []string{"--client", "x"}, "x is not a GUID"},
-		"a quote":        {fakeaz.Directory{}, []string{"--name", "x' or 1 eq 1"}, "--name takes"},
-		"no value":       {fakeaz.Directory{}, []string{"--client"}, "--client needs a value"},
-		"unknown option": {fakeaz.Directory{}, []string{"--force"}, "usage:"},
+		"two of a name":            {fakeaz.Directory{Apps: map[string]map[string]any{apiID: {"displayName": "acsauth"}, clientID: {"displayName": "acsauth"}}}, nil, "several registrations named acsauth"},
+		"other scopes":             {app(map[string]any{"api": map[string]any{"oauth2PermissionScopes": []any{map[string]any{"value": "read"}}}}), nil, "has scopes of its own"},
+		"other roles":              {app(map[string]any{"appRoles": []any{map[string]any{"value": "Admin"}}}), []string{"--roles"}, "has app roles of its own"},
+		"not signed in":            {fakeaz.Directory{SignedOut: true}, nil, "az login"},
+		"not a GUID":               {fakeaz.Directory{}, []string{"--client", "x"}, "x is not a GUID"},
+		"a quote":                  {fakeaz.Directory{}, []string{"--name", "x' or 1 eq 1"}, "--name takes"},
+		"an app of another tenant": {fakeaz.Directory{}, []string{"--teams", "--client", otherClient}, otherClient + " is no registration of this tenant"},
+		"no value":                 {fakeaz.Directory{}, []string{"--client"}, "--client needs a value"},
+		"unknown option":           {fakeaz.Directory{}, []string{"--force"}, "usage:"},
 	} {
 		b := newBench(t, row.d)
 		out, err := b.run(row.args...)

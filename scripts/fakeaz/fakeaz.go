@@ -19,7 +19,13 @@ const (
 	NewAppID    = "5f0d8c1a-7e42-4b6d-9a35-2c81e0b7d946" // of the next registration that is made
 	ManageCalls = "11111111-aaaa-4aaa-8aaa-111111111111" // id of the permission Teams.ManageCalls
 	ManageChats = "22222222-bbbb-4bbb-8bbb-222222222222"
+	PhoneCalls  = "33333333-cccc-4ccc-8ccc-333333333333" // of TeamsExtension.ManageCalls
+	GraphAppID  = "00000003-0000-0000-c000-000000000000"
+	ReadWrite   = "b4e74841-8e56-480b-be8b-910348b18b4c" // of Graph's User.ReadWrite
 )
+
+var permissions = map[string]string{"Teams.ManageCalls": ManageCalls, "Teams.ManageChats": ManageChats,
+	"TeamsExtension.ManageCalls": PhoneCalls, "User.ReadWrite": ReadWrite}
 
 // StateFile is the environment variable that names the file a Directory is kept in.
 const StateFile = "FAKE_AZ_STATE"
@@ -90,6 +96,7 @@ func (d *Directory) Do(args []string, stdout, stderr io.Writer) int {
 	case "ad app create":
 		d.Apps[NewAppID] = map[string]any{"id": "object-of-" + NewAppID, "displayName": option(args, "--display-name"), "signInAudience": option(args, "--sign-in-audience")}
 		d.changed("app create")
+		print(NewAppID)
 	case "rest":
 		return d.patch(args)
 	case "ad app show":
@@ -100,11 +107,11 @@ func (d *Directory) Do(args []string, stdout, stderr io.Writer) int {
 			print(v)
 		}
 	case "ad sp show":
-		if !d.Principals[id] {
+		if !d.Principals[id] && id != GraphAppID {
 			return 3
 		}
 		if name := between(query, "value=='", "'"); name != "" {
-			print(map[string]string{"Teams.ManageCalls": ManageCalls, "Teams.ManageChats": ManageChats}[name])
+			print(permissions[name])
 		}
 	case "ad sp create":
 		d.Principals[id] = true
@@ -164,19 +171,30 @@ func (d *Directory) permit(id, api string, permissions []string) {
 	for _, p := range permissions {
 		access = append(access, map[string]any{"id": strings.TrimSuffix(p, "=Scope"), "type": "Scope"})
 	}
-	d.Apps[id]["requiredResourceAccess"] = []any{map[string]any{"resourceAppId": api, "resourceAccess": access}}
+	all, _ := d.Apps[id]["requiredResourceAccess"].([]any)
+	d.Apps[id]["requiredResourceAccess"] = append(all, map[string]any{"resourceAppId": api, "resourceAccess": access})
 }
 
 // Query answers the forms of JMESPath that the script uses: a.b, a[0].b, a[].b,
-// and [?x=='y'], which the fake takes for [].
+// and a[?x=='y'].b.
 func (d *Directory) Query(id, query string) []any {
 	found := []any{any(d.Apps[id])}
-	for step := range strings.SplitSeq(filter.ReplaceAllString(query, "[]"), ".") {
+	var where []string
+	for _, m := range filter.FindAllStringSubmatch(query, -1) {
+		where = m[1:]
+	}
+	for step := range strings.SplitSeq(filter.ReplaceAllString(query, "[?]"), ".") {
 		key, index, _ := strings.Cut(step, "[")
 		var next []any
 		for _, v := range found {
 			member := v.(map[string]any)[key]
-			if list, ok := member.([]any); ok && index == "]" {
+			if list, ok := member.([]any); ok && index == "?]" {
+				for _, item := range list {
+					if item.(map[string]any)[where[0]] == where[1] {
+						next = append(next, item)
+					}
+				}
+			} else if ok && index == "]" {
 				next = append(next, list...)
 			} else if ok && len(list) > 0 {
 				next = append(next, list[0])
@@ -189,7 +207,7 @@ func (d *Directory) Query(id, query string) []any {
 	return found
 }
 
-var filter = regexp.MustCompile(`\[\?[^\]]*\]`)
+var filter = regexp.MustCompile(`\[\?(\w+)=='([^']*)'\]`)
 
 func between(s, before, after string) string {
 	_, s, _ = strings.Cut(s, before)
