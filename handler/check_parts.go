@@ -119,7 +119,7 @@ func acsCure(cfg config.Config, err error) string {
 	case refusal != nil && refusal.Status == http.StatusBadRequest:
 		return "ACS looked at the request and does not take it: is ACS_API_VERSION one that it knows, and is every id right?"
 	case refusal != nil && withKey:
-		return "Copy ACS_CONNECTION_STRING again from the portal (the ACS resource, Keys): a key that was regenerated is worth nothing. The resource must allow local authentication. A clock that is wrong (see below) does it too."
+		return "Copy ACS_CONNECTION_STRING again from the portal (the ACS resource, Keys): a key that was regenerated is worth nothing. The resource must allow local authentication. So does a clock of this machine that is wrong."
 	case refusal != nil:
 		return "Give " + identityName(cfg.ManagedIdentity) + " the role Communication and Email Service Owner on the ACS resource. A new role takes some minutes."
 	case withKey:
