@@ -3,6 +3,7 @@ package infra
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -78,6 +79,11 @@ func findings(src string) (list []string) {
 		"app.properties.siteConfig.minTlsVersion":          "1.2",
 		"app.identity.type":                                "UserAssigned",
 		"package.properties.remoteBuild":                   false,
+		"failuresAlert.properties.enabled":                 true,
+		"erasuresAlert.properties.enabled":                 true,
+		"packages.name":                                    name("packageContainer"),
+		deployment + "type":                                "UserAssignedIdentity",
+		deployment + "userAssignedIdentityResourceId":      member{name("identity"), "id"},
 	} {
 		if got := at(resources, path); got != want {
 			list = append(list, fmt.Sprintf("%s is %v", path, got))
@@ -88,7 +94,43 @@ func findings(src string) (list []string) {
 			list = append(list, secret+" brings a secret into the deployment")
 		}
 	}
+	for _, setting := range hostSettings {
+		if appSettings(resources["app"]).get(setting) == nil {
+			list = append(list, setting+" is missing, and the host reads it")
+		}
+	}
+	origins := call{"if", []any{call{"empty", []any{name("corsOrigins")}}, array(nil), call{"split", []any{name("corsOrigins"), ","}}}}
+	if !reflect.DeepEqual(at(resources, "app.properties.siteConfig.cors.allowedOrigins"), origins) {
+		list = append(list, "allowedOrigins are not those of corsOrigins")
+	}
+	list = append(list, conditionFindings(b)...)
 	slices.Sort(list)
+	return list
+}
+
+const deployment = "app.properties.functionAppConfig.deployment.storage.authentication."
+
+// conditionFindings: only what the deployer may leave out depends on a parameter,
+// and what protects the data is there by default.
+func conditionFindings(b bicep) (list []string) {
+	want := map[string]any{
+		"acs":     call{"empty", []any{name("acsEndpoint")}},
+		"acsRole": call{"empty", []any{name("acsEndpoint")}},
+		"lock":    name("deleteLock"),
+		"mail":    call{"not", []any{call{"empty", []any{name("alertEmail")}}}},
+		"package": call{"not", []any{call{"empty", []any{name("packageUri")}}}},
+	}
+	for _, d := range b.resources {
+		if !reflect.DeepEqual(d.condition, want[d.name]) {
+			list = append(list, d.name+" is not always there when it must be")
+		}
+	}
+	safe := map[string]any{"deleteLock": true, "storageSku": "Standard_ZRS", "corsOrigins": "", "packageUri": ""}
+	for _, d := range b.params {
+		if want, ok := safe[d.name]; ok && d.value != want {
+			list = append(list, fmt.Sprintf("%s is %v by default", d.name, d.value))
+		}
+	}
 	return list
 }
 
@@ -182,6 +224,9 @@ func roleFindings(b bicep) (list []string) {
 		if p := at(body, "it.properties.principalId"); p == nil || path(p) != "identity.properties.principalId" {
 			list = append(list, d.name+" is for somebody else than the identity")
 		}
+		if at(body, "it.properties.principalType") != "ServicePrincipal" {
+			list = append(list, d.name+" may be refused: a new identity is not in the directory at once")
+		}
 		role := at(body, "it.properties.roleDefinitionId").(call).args[1]
 		if m, ok := role.(member); ok {
 			role = values[path(m.of)].(object).get(m.name)
@@ -224,6 +269,16 @@ func TestPlantedMistakesAreFound(t *testing.T) {
 		"a role too wide":                {"scope: table", "scope: storage", "role not wanted: storage 0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3"},
 		"another role":                   {"0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3", "8e3af657-a8ff-443c-a75c-2fe8c4bcb635", "role missing: table 0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3"},
 		"a version that Azure refuses":   {"version: '1.0'", "version: '1'", "app.properties.functionAppConfig.runtime.version is 1"},
+		"a host without storage":         {"        AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob\n", "", "AzureWebJobsStorage__blobServiceUri is missing"},
+		"a package read with a key":      {"type: 'UserAssignedIdentity'\n            user", "type: 'StorageAccountConnectionString'\n            user", "storage.authentication.type is StorageAccountConnectionString"},
+		"another container":              {"name: packageContainer", "name: 'other'", "packages.name is other"},
+		"a role that may not be there":   {"resource tableRole 'Microsoft.Authorization/roleAssignments@2022-04-01' =", "resource tableRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (deleteLock)", "tableRole is not always there"},
+		"a role when it is not wanted":   {"roleAssignments@2022-04-01' = if (empty(acsEndpoint))", "roleAssignments@2022-04-01' = if (!empty(acsEndpoint))", "acsRole is not always there"},
+		"a role for a person":            {"principalType: 'ServicePrincipal'", "principalType: 'User'", "tableRole may be refused"},
+		"no lock by default":             {"deleteLock bool = true", "deleteLock bool = false", "deleteLock is false by default"},
+		"one zone by default":            {"= 'Standard_ZRS'", "= 'Standard_LRS'", "storageSku is Standard_LRS by default"},
+		"an alert that is off":           {"    enabled: true\n    autoMitigate", "    enabled: false\n    autoMitigate", "failuresAlert.properties.enabled is false"},
+		"any origin":                     {"empty(corsOrigins) ? [] : split(corsOrigins, ',')", "['*']", "allowedOrigins"},
 		"a brace left out":               {"    reserved: true\n  }\n", "    reserved: true\n", "line "},
 	} {
 		require.Contains(t, src, row.old, name)
