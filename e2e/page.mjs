@@ -57,7 +57,7 @@ test("a newcomer's way, with the keyboard alone", async () => {
 
   for (const [name, answer] of [
     ["getUser", "201 Created"], ["getUser", "200 OK"], ["getToken", "200 OK"], ["refreshToken", "200 OK"],
-    ["exchangeToken", "200 OK"], ["health", "200 OK"], ["openapi", "200 OK"],
+    ["exchangeToken", "200 OK"], ["user", "200 OK"], ["token", "201 Created"], ["health", "200 OK"], ["openapi", "200 OK"],
   ]) {
     await press(page, `Call ${name}`);
     await says(page, `${name} answered ${answer}.`);
@@ -146,7 +146,8 @@ for (const colorScheme of ["light", "dark"]) {
   });
 }
 
-// contrasts lists the elements whose text stands out less than 4.5 to 1.
+// contrasts lists the elements whose text, or what stands in its place, stands out
+// less than 4.5 to 1.
 function contrasts() {
   const parse = (color) => color.match(/[\d.]+/g).map(Number);
   const luminance = (rgb) => rgb.slice(0, 3).map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
@@ -158,9 +159,9 @@ function contrasts() {
     }
   };
   return [...document.querySelectorAll("body *")]
-    .filter((e) => e.checkVisibility() && [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()))
+    .filter((e) => e.checkVisibility() && (e.placeholder || [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())))
     .filter((e) => {
-      const [a, b] = [luminance(parse(getComputedStyle(e).color)), luminance(behind(e))];
+      const [a, b] = [luminance(parse(getComputedStyle(e, e.placeholder && "::placeholder").color)), luminance(behind(e))];
       return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5;
     }).map((e) => e.outerHTML.slice(0, 120));
 }
@@ -200,7 +201,9 @@ test("a page of another origin gets nowhere", async () => {
 
 test("the stop is no trouble to an open page", async () => {
   const { page, troubles, close } = await open();
+  const refreshed = page.waitForResponse(`${PAGE}/`);
   await press(page, "Refresh");
+  await refreshed; // begun, that is: the stop is to let it end
   process.kill(Number(LOCAL_PROCESS), "SIGINT");
   for (let down = false; !down; ) down = await fetch(PAGE).then(() => false, () => true);
   await page.waitForTimeout(500);

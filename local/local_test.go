@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"path/filepath"
 	"regexp"
@@ -131,4 +132,48 @@ func TestAKnobAtTheStartSparesTheStart(t *testing.T) {
 	errs.Reset()
 	assert.Equal(t, 2, run(t.Context(), []string{"-knob", "acs:status=9"}, io.Discard, &errs))
 	assert.Contains(t, errs.String(), "expected 400 to 599")
+}
+
+func TestTheStopLetsAnswersEndButNotForEver(t *testing.T) {
+	for name, row := range map[string]struct {
+		path string
+		want string
+	}{
+		"one that ends":       {"/ends", "the whole answer"},
+		"one that never does": {"/hangs", "the whole "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			url, stopping := urlOf(l), make(chan struct{})
+			server := serveOn(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.WriteString(w, "the whole ")
+				_ = http.NewResponseController(w).Flush()
+				if r.URL.Path == "/hangs" {
+					<-r.Context().Done()
+					return
+				}
+				<-stopping
+				_, _ = io.WriteString(w, "answer")
+			}))
+			resp, err := http.Get(url + row.path)
+			require.NoError(t, err)
+			defer resp.Body.Close()
+			var stop sync.WaitGroup
+			stop.Go(func() { shut(server) })
+			require.Eventually(t, func() bool {
+				conn, err := net.Dial("tcp", l.Addr().String())
+				if err == nil {
+					_ = conn.Close()
+				}
+				return err != nil
+			}, 10*time.Second, time.Millisecond, "nobody new is let in")
+			close(stopping)
+			body, err := io.ReadAll(resp.Body)
+			assert.Equal(t, row.want, string(body))
+			assert.Equal(t, row.path == "/hangs", err != nil, "cut off")
+			stop.Wait()
+		})
+	}
 }

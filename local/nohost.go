@@ -182,7 +182,7 @@ Ctrl-C stops everything.
 // has changed them or a restart brings the same stand-ins back.
 func (s *standIns) stop() {
 	if s.server != nil {
-		_ = s.server.Close()
+		shut(s.server)
 	}
 	if s.cloud != nil {
 		s.cloud.Close()

@@ -119,6 +119,18 @@ func serveOn(l net.Listener, handler http.Handler) *http.Server {
 	return server
 }
 
+// graceTime is how long an answer that has begun may take to end.
+const graceTime = time.Second
+
+// shut ends a server. Answers that have begun come to their end, so that a page
+// that is just loading has no error to show.
+func shut(server *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), graceTime)
+	defer cancel()
+	_ = server.Shutdown(ctx)
+	_ = server.Close() // what has not ended by now
+}
+
 // front is the host's with the page in front of it: the page takes the place of
 // the homepage that the host has.
 func (s *stack) front() http.Handler {
@@ -141,7 +153,7 @@ func (s *stack) front() http.Handler {
 // stop ends everything that was started; nothing is left behind.
 func (s *stack) stop() {
 	if s.server != nil {
-		_ = s.server.Close()
+		shut(s.server)
 	}
 	if s.host != nil {
 		s.host.Stop()
