@@ -257,3 +257,15 @@ func TestTheLikeliestMethodComesFirst(t *testing.T) {
 	}
 	assert.Equal(t, "PUT", callOf(funchost.Function{Name: "getX", Methods: []string{"PUT"}}).Methods[0])
 }
+
+func TestWhatARouteMayLeaveOutIsLeftOut(t *testing.T) {
+	for route, want := range map[string]string{
+		"api/getUser":         "/api/getUser",
+		"api/token/{kind?}":   "/api/token",
+		"api/{*path}":         "/api",
+		"{*path}":             "/",
+		"api/users/{id}/{a?}": "/api/users/{id}",
+	} {
+		assert.Equal(t, want, callOf(funchost.Function{Name: "any", Route: route}).Path)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -133,10 +134,13 @@ func detail(u entraid.User) string {
 	}
 }
 
+// optional is a parameter of a route that may be left out.
+var optional = regexp.MustCompile(`/?\{(\*[^}]*|[^}]*\?)\}`)
+
 // callOf guesses how a function is called first: most route every method to the
 // handler, so that it can say itself which it takes.
 func callOf(f funchost.Function) callView {
-	c := callView{Function: f, Path: "/" + f.Route, Methods: f.Methods}
+	c := callView{Function: f, Path: "/" + optional.ReplaceAllString(f.Route, ""), Methods: f.Methods}
 	if len(c.Methods) == 0 {
 		c.Methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 	}
