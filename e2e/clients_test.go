@@ -64,6 +64,7 @@ func TestOfficialClients(t *testing.T) {
 				"TEAMS_TOKEN=" + s.tokenThrough(t, localcloud.APIClientID, user, teamsCalls, teamsChats),
 			}
 		}},
+		{"desktop-app.mjs", func(t *testing.T) []string { return chromium(t, s.cloud) }},
 		{"msal-browser.mjs", func(t *testing.T) []string { return chromium(t, s.cloud) }},
 		{"msal-node.mjs", func(t *testing.T) []string {
 			challenged := s.newUser(t, 3, entraid.Policy{StepUpRequired: true})

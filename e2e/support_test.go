@@ -168,5 +168,6 @@ func (s *stack) environ() []string {
 		"API_SCOPE=" + localcloud.APIScope,
 		"CLIENT_SECRET=" + settings["ENTRA_CLIENT_SECRET"], // of the API
 		"CLIENT_ID=" + localcloud.SPAClientID,
+		"DESKTOP_CLIENT_ID=" + localcloud.DesktopClientID,
 	}
 }

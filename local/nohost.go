@@ -168,14 +168,18 @@ For a client of your own, in any language:
 
   ACS connection string  in %s
   authority              %s
-  client id, scope       %s, %s
+  client id in a browser %s
+  client id elsewhere    %s
+  scope                  %s
+  client secret, API's   in %s
 
-export NODE_EXTRA_CA_CERTS='%[6]s'    # Node.js
-export REQUESTS_CA_BUNDLE='%[6]s'    # Python
-export SSL_CERT_FILE='%[6]s'    # Go, and .NET on Linux
+export NODE_EXTRA_CA_CERTS='%[8]s'    # Node.js
+export REQUESTS_CA_BUNDLE='%[8]s'    # Python
+export SSL_CERT_FILE='%[8]s'    # Go, and .NET on Linux
 
 Ctrl-C stops everything.
-`, handler, s.folder.file(connectionFile), authority, localcloud.SPAClientID, localcloud.APIScope, s.cloud.CACertFile)
+`, handler, s.folder.file(connectionFile), authority, localcloud.SPAClientID, localcloud.DesktopClientID, localcloud.APIScope,
+		s.folder.file(settingsFile), s.cloud.CACertFile)
 }
 
 // stop ends everything. The settings that were written go too, unless somebody

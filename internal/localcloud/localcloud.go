@@ -37,8 +37,10 @@ import (
 const (
 	APIClientID = "5f0d8c1a-7e42-4b6d-9a35-2c81e0b7d946" // this service's API
 	SPAClientID = "9b3e6a70-1c58-4d2f-8e07-64fa5d1b2c93" // a browser client of it
-	APIScope    = "api://" + APIClientID + "/access_as_user"
-	// RedirectURI is registered for both, with any port.
+	// DesktopClientID is a client of it that runs on a desktop or a phone.
+	DesktopClientID = "c7d15b2e-8a34-4e91-b06f-3f9d27a4e815"
+	APIScope        = "api://" + APIClientID + "/access_as_user"
+	// RedirectURI is registered for all of them, with any port.
 	RedirectURI = "http://localhost"
 )
 
@@ -137,8 +139,9 @@ func (c *Cloud) open(o Options) (err error) {
 		Now:      entra.Now,
 		Clients: []entraid.Client{
 			{ID: APIClientID, Name: "acsauth API", Secret: c.apiSecret, WebRedirectURIs: []string{RedirectURI},
-				Scopes: []string{"access_as_user"}, Permissions: []string{entraid.GraphURI + "/User.ReadWrite"}, KnownClients: []string{SPAClientID}},
+				Scopes: []string{"access_as_user"}, Permissions: []string{entraid.GraphURI + "/User.ReadWrite"}, KnownClients: []string{SPAClientID, DesktopClientID}},
 			{ID: SPAClientID, Name: "Sample client", RedirectURIs: []string{RedirectURI}},
+			{ID: DesktopClientID, Name: "Sample desktop client", NativeRedirectURIs: []string{RedirectURI}},
 		},
 	})
 	if err != nil {
@@ -161,7 +164,7 @@ func (c *Cloud) open(o Options) (err error) {
 		if !u.Teams {
 			continue
 		}
-		if err := c.ACS.Assign(u.TenantID, u.ObjectID, SPAClientID); err != nil {
+		if err := c.ACS.Assign(u.TenantID, u.ObjectID, SPAClientID, DesktopClientID); err != nil {
 			return err
 		}
 	}

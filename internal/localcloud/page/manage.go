@@ -38,7 +38,7 @@ func (p *Page) getCloud(w http.ResponseWriter, _ *http.Request) {
 		"acs":   p.Cloud.ACSURL,
 		"graph": p.Cloud.GraphURL,
 		"entra": p.Cloud.EntraURL, "authority": p.Cloud.EntraURL + "/" + entraid.SampleTenantID, "tenantId": entraid.SampleTenantID,
-		"clientId": localcloud.SPAClientID, "apiClientId": localcloud.APIClientID, "scope": localcloud.APIScope,
+		"clientId": localcloud.SPAClientID, "desktopClientId": localcloud.DesktopClientID, "apiClientId": localcloud.APIClientID, "scope": localcloud.APIScope,
 		"caCertificateFile": p.Cloud.CACertFile,
 	})
 }
