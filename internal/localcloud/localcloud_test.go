@@ -53,3 +53,33 @@ func TestATokenGotOnBehalfOfAUserIsGoodForGraph(t *testing.T) {
 	_, err = c.Knobs.Turn("graph/createExtension:status=503")
 	assert.NoError(t, err)
 }
+
+// Clients in a browser see a fault for what it is where the service itself is
+// open to them.
+func TestPagesCanReadAFault(t *testing.T) {
+	c, err := Start(Options{Dir: t.TempDir()})
+	require.NoError(t, err)
+	defer c.Close()
+	for url, open := range map[string]bool{
+		c.EntraURL + "/common/oauth2/v2.0/token": true,
+		c.GraphURL + "/v1.0/me":                  true,
+		c.ACSURL + "/access/teamsExtension/:exchangeAccessToken?api-version=2025-06-30": true,
+		c.ACSURL + "/identities?api-version=2023-10-01":                                 false,
+	} {
+		for _, service := range []string{EntraService, ACSService, GraphService} {
+			_, err := c.Knobs.Turn(service + ":status=503,retry-after=7,times=1")
+			require.NoError(t, err)
+		}
+		resp, err := c.Client().Post(url, "application/json", strings.NewReader("{}"))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.NoError(t, c.Knobs.Clear(""))
+		assert.Equal(t, http.StatusServiceUnavailable, resp.StatusCode, url)
+		if !open {
+			assert.Empty(t, resp.Header.Get("Access-Control-Allow-Origin"), url)
+			continue
+		}
+		assert.Equal(t, "*", resp.Header.Get("Access-Control-Allow-Origin"), url)
+		assert.Contains(t, resp.Header.Get("Access-Control-Expose-Headers"), "Retry-After", url)
+	}
+}

@@ -25,12 +25,12 @@ const (
 func entraService() *knobs.Service {
 	return &knobs.Service{
 		Name: EntraService, Operations: entraid.EndpointNames(), Operation: entraid.Endpoint,
-		Refuse: func(w http.ResponseWriter, _ *http.Request, status int, text string) {
+		Refuse: func(w http.ResponseWriter, r *http.Request, status int, text string) {
 			code := "temporarily_unavailable"
 			if status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
 				code = "invalid_request"
 			}
-			w.Header().Set("Access-Control-Allow-Origin", "*") // so that a page sees the status
+			wire.CORS(w, r, "") // a page sees the status
 			wire.WriteJSON(w, status, "application/json; charset=utf-8", map[string]any{
 				"error": code, "error_description": "AADSTS90033: " + text, "error_codes": []int{90033},
 			})
@@ -41,9 +41,12 @@ func entraService() *knobs.Service {
 func acsService() *knobs.Service {
 	return &knobs.Service{
 		Name: ACSService, Operations: acsidentity.OperationNames(), Operation: acsidentity.Operation,
-		Refuse: func(w http.ResponseWriter, _ *http.Request, status int, text string) {
+		Refuse: func(w http.ResponseWriter, r *http.Request, status int, text string) {
+			if acsidentity.Operation(r) == acsidentity.OpExchangeTeamsExtension { // the one for pages
+				wire.CORS(w, r, "")
+			}
 			code := strings.ReplaceAll(http.StatusText(status), " ", "")
-			wire.WriteJSON(w, status, "application/json; charset=utf-8", map[string]any{
+			wire.WriteJSON(w, status, "application/json", map[string]any{
 				"error": map[string]any{"code": code, "message": text},
 			})
 		},
@@ -72,7 +75,8 @@ func HTTPService(functions []funchost.Function, functionOf func(*http.Request) s
 func graphService() *knobs.Service {
 	return &knobs.Service{
 		Name: GraphService, Operations: msgraph.OperationNames(), Operation: msgraph.Operation,
-		Refuse: func(w http.ResponseWriter, _ *http.Request, status int, text string) {
+		Refuse: func(w http.ResponseWriter, r *http.Request, status int, text string) {
+			wire.CORS(w, r, "")
 			id := wire.NewGUID()
 			code := strings.ReplaceAll(http.StatusText(status), " ", "")
 			msgraph.WriteError(w, status, code, text, id, id, time.Now())
