@@ -75,6 +75,14 @@ func TestEveryRelativeLinkLeadsSomewhere(t *testing.T) {
 	}
 }
 
+func TestTheREADMELeadsToEveryDocument(t *testing.T) {
+	files, err := filepath.Glob("*.md")
+	require.NoError(t, err)
+	for _, file := range files {
+		assert.Contains(t, read(t, "../README.md", true), "](docs/"+file+")")
+	}
+}
+
 func TestABrokenLinkIsFound(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a.md")
 	require.NoError(t, os.WriteFile(file, []byte("# What is it?\n[a](b.md) [b](#what-is-it) [c](#nothing) [d](https://example.com/x) `[e](f.md)`\n"), 0o600))
