@@ -122,7 +122,10 @@ func (c *Client) CheckAccess(ctx context.Context) error {
 	const nobody = "8:acs:00000000-0000-0000-0000-000000000000_00000000-0000-0000-0000-000000000000"
 	err := c.RevokeTokens(ctx, nobody)
 	var refused *Error
-	if errors.As(err, &refused) && (refused.Status == http.StatusNotFound || refused.Status == http.StatusBadRequest) {
+	if !errors.As(err, &refused) || refused.Code == "UnsupportedApiVersion" { // which is said to anybody
+		return err
+	}
+	if refused.Status == http.StatusNotFound || refused.Status == http.StatusBadRequest {
 		return nil
 	}
 	return err
