@@ -36,7 +36,7 @@ name=acsauth clients=() identity='' roles='' teams=() graph_store='' dry_run=''
 while [ $# -gt 0 ]; do
   case $1 in
     --name | --client | --identity)
-      [ $# -gt 1 ] || { echo "register-app: $1 needs a value" >&2; exit 2; }
+      [ -n "${2-}" ] || { echo "register-app: $1 needs a value" >&2; exit 2; }
       case $1 in
         --name) name=$2 ;;
         --client) clients+=("$2") ;;

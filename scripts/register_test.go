@@ -162,6 +162,7 @@ func TestWhatSomebodyElseMadeIsLeftAlone(t *testing.T) {
 		"a quote":                  {fakeaz.Directory{}, []string{"--name", "x' or 1 eq 1"}, "--name takes"},
 		"an app of another tenant": {fakeaz.Directory{}, []string{"--teams", "--client", otherClient}, otherClient + " is no registration of this tenant"},
 		"no value":                 {fakeaz.Directory{}, []string{"--client"}, "--client needs a value"},
+		"an empty value":           {fakeaz.Directory{}, []string{"--identity", ""}, "--identity needs a value"},
 		"unknown option":           {fakeaz.Directory{}, []string{"--force"}, "usage:"},
 	} {
 		b := newBench(t, row.d)
