@@ -29,13 +29,16 @@ const (
 	ACSAudience = "https://communication.azure.com/"
 )
 
-const dotDefault = ".default"
+const (
+	dotDefault    = ".default"
+	offlineAccess = "offline_access" // asks for a refresh token
+)
 
 // permissionName is what Graph's permissions look like, such as
 // Calendars.ReadWrite.Shared; there are hundreds.
 var permissionName = regexp.MustCompile(`^[A-Z][A-Za-z-]*(\.[A-Z][A-Za-z]*)+$`)
 
-func oidcScopes() []string { return []string{"openid", "profile", "email", "offline_access"} }
+func oidcScopes() []string { return []string{"openid", "profile", "email", offlineAccess} }
 
 // resource is an API that tokens are issued for.
 type resource struct {
@@ -94,7 +97,7 @@ type scopeSet struct {
 	granted   []string // scopes of the resource, short: the scp claim
 	isDefault bool     // asked for .default
 	oidc      []string // openid, profile, email, offline_access where asked for
-	echo      []string // the scopes as the answer lists them
+	echo      []string // the scopes as the answer lists them: without offline_access
 }
 
 func (ss scopeSet) has(oidc string) bool { return slices.Contains(ss.oidc, oidc) }
@@ -114,7 +117,9 @@ func (s *Server) parseScopes(scopes []string) (scopeSet, *stsError) {
 	for _, scope := range scopes {
 		if slices.Contains(oidcScopes(), scope) {
 			ss.oidc = append(ss.oidc, scope)
-			ss.echo = append(ss.echo, scope)
+			if scope != offlineAccess {
+				ss.echo = append(ss.echo, scope)
+			}
 			continue
 		}
 		res, uri, permission, err := s.parseScope(scope)
@@ -143,7 +148,7 @@ func (s *Server) parseScopes(scopes []string) (scopeSet, *stsError) {
 		ss.uri = GraphURI
 		ss.resource, _ = s.resource(GraphURI)
 		for _, name := range ss.oidc {
-			if name != "offline_access" {
+			if name != offlineAccess {
 				ss.grant(name)
 			}
 		}

@@ -22,7 +22,7 @@ func TestSignInGivesTokensOfEntrasShape(t *testing.T) {
 	body := d.tokens(redemption(d.code(signIn())))
 
 	assert.Equal(t, "Bearer", body["token_type"])
-	assert.Equal(t, "openid profile offline_access "+apiScope, body["scope"])
+	assert.Equal(t, "openid profile "+apiScope, body["scope"], "the refresh token speaks for offline_access")
 	assert.NotEmpty(t, body["refresh_token"])
 	assert.Equal(t, map[string]any{"uid": d.alice.ObjectID, "utid": SampleTenantID}, decoded(t, member(t, body, "client_info")))
 

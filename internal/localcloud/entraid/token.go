@@ -193,7 +193,7 @@ func (s *Server) continued(r tokenRequest, g grant, nonce string) (issue, *stsEr
 	}
 	s.addConsented(user, r.client, &scopes)
 	issued := issue{who: who, scopes: scopes, nonce: nonce}
-	if scopes.has("offline_access") || slices.Contains(g.Scopes, "offline_access") {
+	if scopes.has(offlineAccess) || slices.Contains(g.Scopes, offlineAccess) {
 		issued.refresh = &g
 	}
 	return issued, nil
