@@ -117,6 +117,7 @@ func TestAnIdentityThatAUserPutThereIsNotTaken(t *testing.T) {
 		"another's seal":   {},
 		"nonsense":         {"seal": "!"},
 		"another resource": {"acsResource": nil},
+		"no id":            {"acsUserIdentity": "8:../../identities"},
 	} {
 		body := map[string]any{"extensionName": DefaultExtension}
 		for k, v := range stolen {

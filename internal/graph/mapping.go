@@ -45,10 +45,9 @@ func (s *Store) Get(ctx context.Context, user identity.User) (identity.Mapping, 
 		return identity.Mapping{}, err
 	}
 	m, err := e.mapping(user)
-	if err != nil {
-		return identity.Mapping{}, err
-	}
 	switch {
+	case err != nil:
+		return identity.Mapping{}, notRecorded(err)
 	case e.Resource != "" && e.Resource != s.resource:
 		return identity.Mapping{}, identity.Errorf(identity.CodeUpstreamRejected,
 			"Your identity belongs to another communication resource than this service's.").Because(
@@ -59,8 +58,12 @@ func (s *Store) Get(ctx context.Context, user identity.User) (identity.Mapping, 
 		s.reseal(ctx, caller, e)
 		return m, nil
 	}
-	return identity.Mapping{}, identity.Errorf(identity.CodeUpstreamRejected, "Your identity was not recorded by this service.").Because(
-		fmt.Errorf("extension %s in the user's profile has no seal of GRAPH_MAPPING_KEYS", s.extension))
+	return identity.Mapping{}, notRecorded(fmt.Errorf("extension %s in the user's profile has no seal of GRAPH_MAPPING_KEYS", s.extension))
+}
+
+// notRecorded is for what users have put into their own profiles.
+func notRecorded(cause error) error {
+	return identity.Errorf(identity.CodeUpstreamRejected, "Your identity was not recorded by this service.").Because(cause)
 }
 
 func (s *Store) get(ctx context.Context, user identity.User) (e extension, caller identity.Caller, err error) {
