@@ -33,14 +33,19 @@ func (p *Page) manage(mux *http.ServeMux) {
 }
 
 func (p *Page) getCloud(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, map[string]any{
+	answer(w, http.StatusOK, p.Where())
+}
+
+// Where says where everything is, and who clients are.
+func (p *Page) Where() map[string]any {
+	return map[string]any{
 		"kind": localcloud.Kind, "processId": os.Getpid(), "page": p.URL, "service": p.Service,
 		"acs":   p.Cloud.ACSURL,
 		"graph": p.Cloud.GraphURL,
 		"entra": p.Cloud.EntraURL, "authority": p.Cloud.EntraURL + "/" + entraid.SampleTenantID, "tenantId": entraid.SampleTenantID,
 		"clientId": localcloud.SPAClientID, "desktopClientId": localcloud.DesktopClientID, "apiClientId": localcloud.APIClientID, "scope": localcloud.APIScope,
 		"caCertificateFile": p.Cloud.CACertFile,
-	})
+	}
 }
 
 func (p *Page) getRequests(w http.ResponseWriter, _ *http.Request) {

@@ -242,6 +242,10 @@ func TestScriptsLearnWhereEverythingIs(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(text), &cloud))
 	assert.Equal(t, l.Cloud.EntraURL, cloud["entra"])
 	assert.NotContains(t, text, l.Cloud.Secrets()[1], "the access key is in a file of its own")
+	_, page := l.do(t, "GET", "/", "")
+	for _, name := range []string{"service", "authority", "clientId", "desktopClientId", "scope", "acs", "graph", "caCertificateFile"} {
+		assert.Contains(t, page, cloud[name], "the page tells people the same")
+	}
 	_, text = l.do(t, "GET", "/local/requests", "")
 	assert.Contains(t, text, `"operation":"authorize"`)
 	_, text = l.do(t, "GET", "/local/identities", "")
