@@ -83,3 +83,15 @@ func BenchmarkTokenBody(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkTokenAnswer writes the JSON of an answer.
+func BenchmarkTokenAnswer(b *testing.B) {
+	answer := answerWith(identity.Token{Value: secret.New(strings.Repeat("t", 800)), ExpiresOn: time.Now()}, user{CommunicationUserID: "8:acs:one_two"})
+	b.ReportAllocs()
+	for b.Loop() {
+		c := &call{w: httptest.NewRecorder()}
+		if err := c.json(http.StatusOK, answer); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
