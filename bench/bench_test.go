@@ -14,8 +14,8 @@ import (
 // A run too short for figures that mean anything: each step works, and the page
 // holds all of it.
 func TestMain(m *testing.M) {
-	if acsURL := os.Getenv(yardstickOf); acsURL != "" {
-		exitOn(printYardstick(acsURL))
+	if of := os.Getenv(yardstickOf); of != "" {
+		exitOn(printYardstick(of))
 		return
 	}
 	m.Run()
@@ -23,10 +23,10 @@ func TestMain(m *testing.M) {
 
 func TestAShortRun(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes some twenty seconds")
+		t.Skip("takes some ten seconds")
 	}
 	var out strings.Builder
-	r, err := measure(t.Context(), 100*time.Millisecond, 100, io.Discard)
+	r, err := measure(t.Context(), size{lasting: 100 * time.Millisecond, yardstick: 100 * time.Millisecond, starts: 2, crowd: 200, mappings: 100}, io.Discard)
 	if err != nil && strings.Contains(err.Error(), "read from /proc") {
 		t.Skip(err)
 	}

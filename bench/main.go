@@ -25,8 +25,8 @@ import (
 const benchTimeout = 20 * time.Minute
 
 func main() {
-	if acsURL := os.Getenv(yardstickOf); acsURL != "" {
-		exitOn(printYardstick(acsURL))
+	if of := os.Getenv(yardstickOf); of != "" {
+		exitOn(printYardstick(of))
 		return
 	}
 	write := flag.Bool("write", false, "write docs/performance.md")
@@ -37,7 +37,10 @@ func main() {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, benchTimeout)
 	defer cancel()
-	r, err := measure(ctx, time.Duration(*seconds)*time.Second, *rows, os.Stderr)
+	r, err := measure(ctx, size{
+		lasting: time.Duration(*seconds) * time.Second, yardstick: 2 * time.Second,
+		starts: 15, crowd: 1000, mappings: *rows,
+	}, os.Stderr)
 	if err == nil {
 		err = r.render(os.Stdout)
 	}

@@ -18,20 +18,28 @@ const (
 	getToken  = "/api/getToken"
 	manyUsers = 64
 	callers   = 32
-	starts    = 15
 	warmUp    = 2000 // calls
 )
 
+// size is how much is measured.
+type size struct {
+	lasting   time.Duration // of each load
+	yardstick time.Duration // of each of its two parts
+	starts    int
+	crowd     int // callers who press
+	mappings  int // the most that growth is measured with
+}
+
 // bench is what the measurements share.
 type bench struct {
+	size
 	up       *upstream
 	handler  string
-	lasting  time.Duration // of each load
 	progress io.Writer
 	tokens   []string // of manyUsers
 }
 
-func measure(ctx context.Context, lasting time.Duration, mappings int, progress io.Writer) (*report, error) {
+func measure(ctx context.Context, how size, progress io.Writer) (*report, error) {
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		return nil, errors.New("resident memory and CPU time are read from /proc, which this system has not: run it on Linux")
 	}
@@ -40,7 +48,7 @@ func measure(ctx context.Context, lasting time.Duration, mappings int, progress 
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	b := &bench{lasting: lasting, progress: progress}
+	b := &bench{size: how, progress: progress}
 	if b.handler, err = buildHandler(ctx, dir); err != nil {
 		return nil, err
 	}
@@ -64,7 +72,7 @@ func measure(ctx context.Context, lasting time.Duration, mappings int, progress 
 		{"getToken", b.throughput},
 		{"a slow ACS", b.latency},
 		{"pressure", b.pressure},
-		{"growth", func(ctx context.Context, r *report) error { return b.growth(ctx, r, mappings) }},
+		{"growth", b.growth},
 	} {
 		_, _ = fmt.Fprintf(progress, "%s …\n", step.name)
 		if err := step.do(ctx, r); err != nil {
@@ -107,7 +115,7 @@ func (b *bench) coldStart(ctx context.Context, r *report) error {
 	b.up.behave(0, quota{})
 	// The mapping exists, as it does for a user's first token of the day.
 	var ready, first []time.Duration
-	for i := range starts + 1 {
+	for i := range b.starts + 1 {
 		p, err := b.start(ctx, "start.db")
 		if err != nil {
 			return err
@@ -116,8 +124,8 @@ func (b *bench) coldStart(ctx context.Context, r *report) error {
 		if i > 0 {
 			ready, first = append(ready, p.ready), append(first, time.Since(p.began))
 		}
-		if i == starts {
-			time.Sleep(2 * time.Second)
+		if i == b.starts {
+			time.Sleep(min(2*time.Second, b.lasting))
 			u, err := p.usage()
 			if err != nil {
 				return err
@@ -213,11 +221,10 @@ func (b *bench) latency(ctx context.Context, r *report) error {
 	return nil
 }
 
-// pressure is 1,000 callers of as many users, ACS slow, and more asked of it than
+// pressure is a crowd of as many users, ACS slow, and more asked of it than
 // it grants.
 func (b *bench) pressure(ctx context.Context, r *report) error {
-	const crowd = 1000
-	tokens, err := b.up.accessTokens(users(crowd))
+	tokens, err := b.up.accessTokens(users(b.crowd))
 	if err != nil {
 		return err
 	}
@@ -235,10 +242,10 @@ func (b *bench) pressure(ctx context.Context, r *report) error {
 			return err
 		}
 		b.up.behave(0, quota{})
-		prepare := load{address: p.address, path: "/api/getUser", tokens: tokens, callers: callers, calls: crowd, lasting: time.Minute}
+		prepare := load{address: p.address, path: "/api/getUser", tokens: tokens, callers: callers, calls: b.crowd, lasting: time.Minute}
 		prepare.run(ctx)
 		b.up.behave(row.latency, row.quota)
-		l := load{address: p.address, path: getToken, tokens: tokens, callers: crowd, lasting: 2 * b.lasting}
+		l := load{address: p.address, path: getToken, tokens: tokens, callers: b.crowd, lasting: 2 * b.lasting}
 		before, err := p.usage()
 		if err != nil {
 			return err
@@ -275,9 +282,9 @@ func untilWell(p *process, token string) (time.Duration, error) {
 	}
 }
 
-func (b *bench) growth(ctx context.Context, r *report, most int) error {
+func (b *bench) growth(ctx context.Context, r *report) error {
 	b.up.behave(0, quota{})
-	for n := 100; n <= most; n *= 100 {
+	for n := 100; n <= b.mappings; n *= 100 {
 		store := fmt.Sprintf("growth%d.db", n)
 		known := users(n)
 		if err := fill(filepath.Join(b.up.dir, store), b.resource(), known); err != nil {

@@ -31,7 +31,7 @@ func (b *bench) yardstick(ctx context.Context, r *report) error {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, exe)
-	cmd.Env = append(environment(), "SSL_CERT_FILE="+b.up.CACertFile, yardstickOf+"="+b.up.ACSURL)
+	cmd.Env = append(environment(), "SSL_CERT_FILE="+b.up.CACertFile, yardstickOf+"="+b.up.ACSURL+" "+b.size.yardstick.String())
 	cmd.Stderr = b.progress
 	out, err := cmd.Output()
 	if err != nil {
@@ -40,10 +40,16 @@ func (b *bench) yardstick(ctx context.Context, r *report) error {
 	return json.Unmarshal(out, &r.Yardstick)
 }
 
-// yardstickOf is the variable that makes this program a yardstick.
+// yardstickOf is the variable that makes this program a yardstick: of which ACS,
+// and for how long.
 const yardstickOf = "ACSAUTH_BENCH_YARDSTICK_OF"
 
-func printYardstick(acsURL string) error {
+func printYardstick(of string) error {
+	acsURL, text, _ := strings.Cut(of, " ")
+	lasting, err := time.ParseDuration(text)
+	if err != nil {
+		return err
+	}
 	var y yardstick
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -54,7 +60,7 @@ func printYardstick(acsURL string) error {
 	if err != nil {
 		return err
 	}
-	y.RSAVerify, err = cpuTime(30_000, func() error {
+	y.RSAVerify, err = cpuTime(lasting, func() error {
 		return rsa.VerifyPKCS1v15(&key.PublicKey, crypto.SHA256, digest[:], signature)
 	})
 	if err != nil {
@@ -65,7 +71,7 @@ func printYardstick(acsURL string) error {
 		return err
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}}
-	y.TLSRequest, err = cpuTime(10_000, func() error {
+	y.TLSRequest, err = cpuTime(lasting, func() error {
 		resp, err := client.Post(acsURL+"/identities/8:acs:x_y/:issueAccessToken?api-version=2026-09-23", "application/json",
 			strings.NewReader(`{"scopes":["chat","voip"]}`))
 		if err != nil {
@@ -84,17 +90,18 @@ func printYardstick(acsURL string) error {
 	return json.NewEncoder(os.Stdout).Encode(y)
 }
 
-// cpuTime is what one run of work takes of this process's CPU time, over n runs.
-func cpuTime(n int, work func() error) (time.Duration, error) {
+// cpuTime is what one run of work takes of this process's CPU time.
+func cpuTime(lasting time.Duration, work func() error) (time.Duration, error) {
 	before, err := usageOf("self")
 	if err != nil {
 		return 0, err
 	}
-	for range n {
+	var runs time.Duration
+	for began := time.Now(); runs == 0 || time.Since(began) < lasting; runs++ {
 		if err := work(); err != nil {
 			return 0, err
 		}
 	}
 	after, err := usageOf("self")
-	return (after.cpu - before.cpu) / time.Duration(n), err
+	return (after.cpu - before.cpu) / runs, err
 }

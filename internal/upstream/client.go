@@ -17,9 +17,9 @@ import (
 	"acsauth/internal/trace"
 )
 
-// maxIdlePerHost keeps a connection for each request that is likely to be under
-// way at once; the default of two would close and dial all the time.
-const maxIdlePerHost = 128
+// maxIdlePerHost keeps a connection for each request that ACS is asked at once;
+// the default of two would close and dial all the time.
+const maxIdlePerHost = 256
 
 // NewClient returns the one client for all upstreams. It follows no redirects:
 // none of them has a reason to send one, and the next host has no right to a
