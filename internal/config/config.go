@@ -161,7 +161,7 @@ func (r *reader) b2c(e entra.Expected) {
 		if strings.HasSuffix(e.AuthorityHost, ".b2clogin.com") {
 			r.fault("ENTRA_B2C_POLICY", "is missing: the user flow whose tokens are accepted")
 		}
-	case !policyName.MatchString(e.Policy):
+	case len(e.Policy) > 100 || !policyName.MatchString(e.Policy):
 		r.fault("ENTRA_B2C_POLICY", "is not the name of a user flow such as B2C_1_susi")
 	case e.AcceptV1:
 		r.fault("ENTRA_ACCEPT_V1_TOKENS", "means nothing with ENTRA_B2C_POLICY: one of them must go")
@@ -172,7 +172,7 @@ func (r *reader) b2c(e entra.Expected) {
 	}
 }
 
-var policyName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
+var policyName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 func (r *reader) acs(c *Config) {
 	c.ACS.APIVersion = acs.DefaultAPIVersion

@@ -23,12 +23,15 @@ type extension struct {
 	Seal      string `json:"seal,omitempty"`
 }
 
-// communicationUserID is what an ACS user id looks like.
-var communicationUserID = regexp.MustCompile(`^8:[A-Za-z0-9:._-]{1,250}$`)
+// communicationUserID is what an ACS user id looks like. Regular expressions that
+// count are large.
+var communicationUserID = regexp.MustCompile(`^8:[A-Za-z0-9:._-]+$`)
+
+const maxUserID = 252
 
 func (e extension) check() error {
 	switch {
-	case !communicationUserID.MatchString(e.AcsUserID):
+	case len(e.AcsUserID) > maxUserID || !communicationUserID.MatchString(e.AcsUserID):
 		return errors.New("acsUserIdentity is not an ACS user id")
 	case strings.ContainsRune(e.Resource, 0):
 		return errors.New("acsResource is not a host name")

@@ -40,7 +40,7 @@ var connectionKeys = []string{
 }
 
 var (
-	accountName    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{2,62}$`)
+	accountName    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]+$`)
 	endpointSuffix = regexp.MustCompile(`^[A-Za-z0-9.-]+$`)
 )
 
@@ -81,7 +81,7 @@ func parseConnection(s string) (Connection, error) {
 		return Connection{developmentEndpoint, developmentAccount, secret.New(developmentKey), secret.String{}}, nil
 	}
 	c := Connection{AccountName: values["AccountName"]}
-	if c.AccountName != "" && !accountName.MatchString(c.AccountName) {
+	if n := len(c.AccountName); n > 0 && (n < 3 || n > 63 || !accountName.MatchString(c.AccountName)) {
 		return Connection{}, errors.New("AccountName is not 3 to 63 lower-case letters, digits and hyphens")
 	}
 	if c.AccountKey, c.SAS, err = credentials(values); err != nil {

@@ -74,11 +74,11 @@ func (s *Store) answered(op string, answer *azcore.ResponseError) error {
 }
 
 // errorCode is what the service's codes look like. Others are somebody's text.
-var errorCode = regexp.MustCompile(`^[A-Za-z]{1,50}$`)
+var errorCode = regexp.MustCompile(`^[A-Za-z]+$`)
 
 func (s *Store) refusal(op string, answer *azcore.ResponseError) error {
 	code := "no error code"
-	if errorCode.MatchString(answer.ErrorCode) {
+	if len(answer.ErrorCode) <= 50 && errorCode.MatchString(answer.ErrorCode) {
 		code = answer.ErrorCode
 	}
 	return fmt.Errorf("%s: %s answered %d (%s)", op, s.host, answer.StatusCode, code)

@@ -45,7 +45,7 @@ const tryTimeout = 4 * time.Second
 const schema = 1
 
 var (
-	tableName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{2,62}$`)
+	tableName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]+$`)
 	hostName  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
 )
 
@@ -113,7 +113,7 @@ func isCosmos(host string) bool {
 
 // CheckName checks the name of a table. Its error continues the name of a setting.
 func CheckName(name string) error {
-	if !tableName.MatchString(name) {
+	if len(name) < 3 || len(name) > 63 || !tableName.MatchString(name) {
 		return errors.New("is not a letter followed by 2 to 62 letters and digits")
 	}
 	return nil

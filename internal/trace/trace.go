@@ -10,7 +10,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
-	"regexp"
+	"strings"
 )
 
 // Context is a position in a trace.
@@ -19,9 +19,6 @@ type Context struct {
 	SpanID  string // 16
 	flags   string // 2
 }
-
-// Only version 00 is read; a later version begins in the same way.
-var traceparent = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$`)
 
 const (
 	noTrace = "00000000000000000000000000000000"
@@ -33,14 +30,33 @@ const (
 func FromRequest(r *http.Request) Context {
 	c := Context{SpanID: randomHex(8), flags: "00"}
 	if values := r.Header["Traceparent"]; len(values) == 1 {
-		m := traceparent.FindStringSubmatch(values[0])
-		if m != nil && m[1] != "ff" && (m[1] != "00" || m[5] == "") && m[2] != noTrace && m[3] != noSpan {
-			c.TraceID, c.flags = m[2], m[4]
+		if traceID, flags, ok := parse(values[0]); ok {
+			c.TraceID, c.flags = traceID, flags
 			return c
 		}
 	}
 	c.TraceID = randomHex(16)
 	return c
+}
+
+// parse reads version-traceID-spanID-flags. Only version 00 is known; a later
+// version begins in the same way.
+func parse(s string) (traceID, flags string, ok bool) {
+	const length = 2 + 1 + 32 + 1 + 16 + 1 + 2
+	if len(s) < length || s[2] != '-' || s[35] != '-' || s[52] != '-' {
+		return "", "", false
+	}
+	version, traceID, spanID, flags, more := s[:2], s[3:35], s[36:52], s[53:length], s[length:]
+	for _, part := range []string{version, traceID, spanID, flags} {
+		if strings.Trim(part, "0123456789abcdef") != "" {
+			return "", "", false
+		}
+	}
+	switch {
+	case version == "ff", version == "00" && more != "", more != "" && more[0] != '-', traceID == noTrace, spanID == noSpan:
+		return "", "", false
+	}
+	return traceID, flags, true
 }
 
 func randomHex(n int) string {

@@ -22,8 +22,12 @@ func TestAValidTraceIsContinuedAndABadOneReplaced(t *testing.T) {
 	}{
 		{"none", nil, false},
 		{"valid", []string{"00-" + traceID + "-" + spanID + "-01"}, true},
-		{"a later version", []string{"01-" + traceID + "-" + spanID + "-01-more"}, true},
+		{"a later version with more", []string{"01-" + traceID + "-" + spanID + "-01-more"}, true},
 		{"version 00 with more", []string{"00-" + traceID + "-" + spanID + "-01-more"}, false},
+		{"a later version", []string{"01-" + traceID + "-" + spanID + "-01"}, true},
+		{"a later version that goes on at once", []string{"01-" + traceID + "-" + spanID + "-01more"}, false},
+		{"a hyphen within", []string{"00-" + traceID + "-" + spanID[:7] + "-" + spanID[8:] + "-01"}, false},
+		{"cut short", []string{"00-" + traceID + "-" + spanID + "-0"}, false},
 		{"version ff", []string{"ff-" + traceID + "-" + spanID + "-01"}, false},
 		{"upper case", []string{"00-4BF92F3577B34DA6A3CE929D0E0E4736-" + spanID + "-01"}, false},
 		{"all zero trace", []string{"00-" + noTrace + "-" + spanID + "-01"}, false},
