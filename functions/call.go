@@ -40,8 +40,8 @@ type call struct {
 	began     time.Time
 	client    context.Context // ends when the client goes
 	function  string
-	hero      bool   // errors take the hero samples' form
-	parameter string // of the path, in lower case
+	hero      bool       // errors take the hero samples' form
+	parameter string     // of the path, in lower case
 	values    url.Values // of the query
 	caller    identity.Caller
 	body      []byte // a JSON object, or empty
