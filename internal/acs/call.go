@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
@@ -49,7 +50,19 @@ func (c *Client) call(ctx context.Context, pipeline runtime.Pipeline, op operati
 	return c.send(ctx, pipeline, op, answer)
 }
 
+// lateAnswer is how long beyond its deadline a create may be answered. A process
+// that was suspended wakes up to find the deadline passed and the answer there.
+const lateAnswer = time.Second
+
 func (c *Client) send(ctx context.Context, pipeline runtime.Pipeline, op operation, answer any) error {
+	if op.creates {
+		if err := ctx.Err(); err != nil {
+			return unavailable(err, 0) // the pipeline would not tell that nothing was sent
+		}
+		longer, cancel := outlast(ctx, lateAnswer)
+		defer cancel()
+		ctx = longer
+	}
 	req, err := c.newRequest(ctx, op)
 	if err != nil {
 		return unexpected(err)
@@ -76,6 +89,15 @@ func (c *Client) send(ctx context.Context, pipeline runtime.Pipeline, op operati
 		return op.afterwards(unexpected(err))
 	}
 	return nil
+}
+
+// outlast returns a context that ends d after ctx, from the same cause.
+func outlast(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	longer, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		time.AfterFunc(d, func() { end(context.Cause(ctx)) })
+	})
+	return longer, func() { stop(); end(nil) }
 }
 
 func (c *Client) newRequest(ctx context.Context, op operation) (*policy.Request, error) {

@@ -84,6 +84,9 @@ func teamsRefusal(e *Error, byUser bool) error {
 
 // transportError is for requests that got no whole answer.
 func transportError(ctx context.Context, op operation, err error) error {
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	cause := upstream.Brief(err)
 	if op.creates && outcomeUnknown(nil, err) {
 		return unavailable(fmt.Errorf("%w: %w", identity.ErrOutcomeUnknown, cause), 0)

@@ -277,3 +277,30 @@ func TestRetriesStopWhenMostTriesFail(t *testing.T) {
 		require.True(t, b.allows(), "three in ten may fail for ever")
 	}
 }
+
+// A process that was suspended finds an answer that came in time too late.
+func TestACreateIsListenedToBeyondItsDeadline(t *testing.T) {
+	delay := lateAnswer / 4
+	c := newTestClient(t, func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(delay)
+		status(201, "", "", goodIdentity)(w, nil)
+	})
+	create := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), lateAnswer/10)
+		defer cancel()
+		_, err := c.CreateIdentity(ctx)
+		return err
+	}
+	require.NoError(t, create())
+	delay = 2 * lateAnswer
+	left := c.budget.left
+	err := create()
+	require.ErrorIs(t, err, identity.ErrOutcomeUnknown)
+	assert.ErrorContains(t, err, context.DeadlineExceeded.Error())
+	assert.Less(t, c.budget.left, left, "it counts as a failure of ACS")
+
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = c.CreateIdentity(done)
+	assert.NotErrorIs(t, err, identity.ErrOutcomeUnknown, "nothing was sent")
+}

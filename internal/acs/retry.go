@@ -106,7 +106,7 @@ func (p tryPolicy) Do(req *policy.Request) (*http.Response, error) {
 		WroteHeaderField: func(string, []string) { sent.Store(true) },
 	})
 	resp, err := req.WithContext(ctx).Next()
-	if !errors.Is(req.Raw().Context().Err(), context.Canceled) { // a caller who leaves says nothing of ACS
+	if !errors.Is(context.Cause(req.Raw().Context()), context.Canceled) { // a caller who leaves says nothing of ACS
 		p.budget.count(resp, err)
 	}
 	if err != nil && !sent.Load() {
