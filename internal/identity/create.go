@@ -48,7 +48,7 @@ func (s *Service) findOrCreate(ctx context.Context, user User) (m Mapping, creat
 
 // replace takes the place of a mapping whose identity ACS no longer knows. All
 // the callers that notice together share one replacement.
-func (s *Service) replace(ctx context.Context, dead Mapping) (Mapping, error) {
+func (s *Service) replace(ctx context.Context, dead Mapping, req TokenRequest) (Mapping, error) {
 	s.cache.drop(dead)
 	return share(ctx, s, "replace "+dead.User.Key()+" "+dead.AcsUserID, func(ctx context.Context) (m Mapping, err error) {
 		for range settleAttempts {
@@ -67,7 +67,7 @@ func (s *Service) replace(ctx context.Context, dead Mapping) (Mapping, error) {
 				s.cache.put(current)
 				return current, nil
 			default:
-				m, err = s.swap(ctx, current)
+				m, err = s.swap(ctx, current, req)
 			}
 			if !errors.Is(err, errStartOver) {
 				return m, err
@@ -77,12 +77,19 @@ func (s *Service) replace(ctx context.Context, dead Mapping) (Mapping, error) {
 	})
 }
 
-// swap puts a new identity in the place of old's. It is made before the old
-// mapping is dropped: an endpoint that answers 404 to everything costs no
-// mapping.
-func (s *Service) swap(ctx context.Context, old Mapping) (Mapping, error) {
+// swap puts a new identity in the place of old's. It is made, and has had a token
+// issued, before the old mapping is dropped: an endpoint that answers 404 to
+// everything, or to every such request, costs nobody an identity.
+func (s *Service) swap(ctx context.Context, old Mapping, req TokenRequest) (Mapping, error) {
 	acsUserID, err := s.newIdentity(ctx)
 	if err != nil {
+		return Mapping{}, err
+	}
+	if _, err := s.issuer.IssueToken(ctx, acsUserID, req); err != nil {
+		s.discard(ctx, old.User, acsUserID)
+		if errors.Is(err, ErrUnknownIdentity) {
+			err = Errorf(CodeUpstreamRejected, "The communication service does not know an identity that it has just made.").Because(err)
+		}
 		return Mapping{}, err
 	}
 	err = s.store.Delete(ctx, old)
@@ -129,6 +136,10 @@ func (s *Service) newIdentity(ctx context.Context) (acsUserID string, err error)
 			break
 		}
 		acsUserID, err = s.issuer.CreateIdentity(ctx)
+		if err == nil {
+			// Should this process be killed before it is recorded, the log alone has it.
+			s.log.LogAttrs(ctx, slog.LevelInfo, "an identity has been made", slog.String("acsUserId", acsUserID))
+		}
 		if !errors.Is(err, ErrOutcomeUnknown) {
 			return acsUserID, err
 		}
@@ -194,9 +205,9 @@ func (s *Service) discard(ctx context.Context, user User, acsUserID string) {
 	ctx = context.WithoutCancel(ctx)
 	note := Erasure{AcsUserID: acsUserID, User: user, Reason: ReasonOrphan, RecordedAt: s.timestamp()}
 	noteErr := within(ctx, settleTimeout, func(ctx context.Context) error { return s.erasures.Record(ctx, note) })
-	err := within(ctx, settleTimeout, func(ctx context.Context) error { return s.issuer.DeleteIdentity(ctx, acsUserID) })
+	err := within(ctx, settleTimeout, func(ctx context.Context) error { return s.deleteIdentity(ctx, acsUserID) })
 	switch {
-	case err == nil || errors.Is(err, ErrUnknownIdentity):
+	case err == nil:
 		if noteErr == nil { // a note that stays costs Sweep one call
 			_ = within(ctx, settleTimeout, func(ctx context.Context) error { return s.erasures.Clear(ctx, note) })
 		}

@@ -104,13 +104,24 @@ func (s *Service) beginErasing(m Mapping) {
 // have been done before.
 func (s *Service) finish(ctx context.Context, m Mapping) error {
 	s.beginErasing(m)
-	if err := s.issuer.DeleteIdentity(ctx, m.AcsUserID); err != nil && !errors.Is(err, ErrUnknownIdentity) {
+	if err := s.deleteIdentity(ctx, m.AcsUserID); err != nil {
 		return err
 	}
 	if err := s.store.Delete(ctx, m); err != nil && !errors.Is(err, ErrNotFound) {
 		return unavailableUnlessCoded(err)
 	}
 	return s.erasures.Clear(ctx, Erasure{AcsUserID: m.AcsUserID, User: m.User, Reason: ReasonErase})
+}
+
+// deleteIdentity takes an identity that ACS does not know for one that has been
+// deleted before, which the log is told: ACS might be wrong.
+func (s *Service) deleteIdentity(ctx context.Context, acsUserID string) error {
+	err := s.issuer.DeleteIdentity(ctx, acsUserID)
+	if errors.Is(err, ErrUnknownIdentity) {
+		s.log.LogAttrs(ctx, slog.LevelInfo, "ACS does not know an identity that is to be deleted", slog.String("acsUserId", acsUserID))
+		return nil
+	}
+	return err
 }
 
 // unavailableUnlessCoded wraps ErrVersion: nobody changes a marked mapping but

@@ -92,15 +92,13 @@ func (s *Service) Token(ctx context.Context, user User, req TokenRequest) (Token
 		token, err := s.reuseOrIssue(ctx, m, req)
 		if errors.Is(err, ErrUnknownIdentity) {
 			s.reuse.drop(m.AcsUserID)
-			if m, err = s.replace(ctx, m); err != nil {
+			if m, err = s.replace(ctx, m, req); err != nil {
 				return Token{}, Mapping{}, err
 			}
 			token, err = s.issue(ctx, m, req)
 		}
-		switch {
-		case errors.Is(err, ErrUnknownIdentity):
-			return Token{}, Mapping{}, Errorf(CodeUpstreamRejected, "The communication service does not know an identity that it has just made.").Because(err)
-		case !errors.Is(err, errStartOver):
+		// ErrUnknownIdentity: another process has erased what was found or made here.
+		if !errors.Is(err, ErrUnknownIdentity) && !errors.Is(err, errStartOver) {
 			return token, m, err
 		}
 	}

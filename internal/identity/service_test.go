@@ -372,6 +372,74 @@ func TestAnEndpointThatKnowsNothingCostsNoMapping(t *testing.T) {
 	assert.Equal(t, m.AcsUserID, kept.AcsUserID)
 }
 
+func TestAnEndpointThatIssuesNothingCostsNoIdentity(t *testing.T) {
+	w := newWorld(t)
+	m, err := w.mapped(1)
+	require.NoError(t, err)
+	w.issuer.gone = func(string) bool { return true }
+	_, _, err = w.Token(t.Context(), user(1), chat)
+	assert.Equal(t, identity.CodeUpstreamRejected, identity.CodeOf(err))
+	w.issuer.set(func(op string) fault {
+		if op == "issue" && w.issuer.count() > 1 { // for the new one
+			return before
+		}
+		return fine
+	})
+	_, _, err = w.Token(t.Context(), user(1), chat)
+	assert.Equal(t, identity.CodeUpstreamUnavailable, identity.CodeOf(err))
+	w.issuer.set(nil)
+	w.issuer.gone = nil
+	_, kept, err := w.Token(t.Context(), user(1), chat)
+	require.NoError(t, err)
+	assert.Equal(t, m.AcsUserID, kept.AcsUserID)
+	assert.Equal(t, []string{m.AcsUserID}, w.issuer.list())
+	assert.Empty(t, w.notes())
+}
+
+// An erasure in another process ends each identity just before its token.
+func TestErasuresElsewhereAreNoRefusalOfACS(t *testing.T) {
+	w := newWorld(t)
+	elsewhere := w.Service
+	w.restart()
+	_, err := w.mapped(1)
+	require.NoError(t, err)
+	times := 0
+	w.issuer.set(func(op string) fault {
+		if m, err := w.store.Store.Get(t.Context(), user(1)); op == "issue" && err == nil && times < 3 {
+			if times++; w.issuer.known(m.AcsUserID) == nil {
+				assert.NoError(t, elsewhere.Erase(t.Context(), user(1)))
+			}
+		}
+		return fine
+	})
+	_, m, err := w.Token(t.Context(), user(1), chat)
+	require.NoError(t, err)
+	assert.Equal(t, []string{m.AcsUserID}, w.issuer.list())
+}
+
+// What a kill keeps from being recorded is in the log.
+func TestTheLogHasEachIdentityThatWasMade(t *testing.T) {
+	w := newWorld(t)
+	w.store.set(func(op string) fault {
+		if op == "insert" {
+			assert.Contains(t, w.log.String(), `"an identity has been made" acsUserId=8:acs:resource_1`)
+		}
+		return fine
+	})
+	_, err := w.mapped(1)
+	require.NoError(t, err)
+}
+
+func TestTheLogTellsWhereACSDidNotKnowWhatItWasToDelete(t *testing.T) {
+	w := newWorld(t)
+	m, err := w.mapped(1)
+	require.NoError(t, err)
+	w.issuer.forgets = true
+	require.NoError(t, w.Erase(t.Context(), user(1)))
+	assert.Contains(t, w.log.String(), `"ACS does not know an identity that is to be deleted" acsUserId=`+m.AcsUserID)
+	assert.Empty(t, w.notes())
+}
+
 func TestACreateWhoseAnswerWasLostIsRepeatedAndTheLossIsShown(t *testing.T) {
 	unavailable := func(retryAfter time.Duration) error {
 		e := identity.Errorf(identity.CodeUpstreamUnavailable, "down")

@@ -81,6 +81,7 @@ type issuer struct {
 	gone       func(id string) bool // what is wrongly called unknown
 	hangs      bool                 // neither deletes nor revokes, and does not say so
 	stuck      func(id string) bool // to delete that one hangs
+	forgets    bool                 // what it is to delete
 }
 
 func (i *issuer) CreateIdentity(context.Context) (id string, err error) {
@@ -131,6 +132,9 @@ func (i *issuer) DeleteIdentity(ctx context.Context, id string) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
+	if i.forgets {
+		return identity.ErrUnknownIdentity
+	}
 	return i.around("delete", func() error {
 		i.lock.Lock()
 		defer i.lock.Unlock()
@@ -152,6 +156,8 @@ func (i *issuer) forget(id string) {
 	defer i.lock.Unlock()
 	delete(i.identities, id)
 }
+
+func (i *issuer) count() int { return len(i.list()) }
 
 func (i *issuer) list() []string {
 	i.lock.Lock()

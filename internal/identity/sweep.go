@@ -180,7 +180,7 @@ func (s *Service) settleNote(ctx context.Context, note Erasure) error {
 		}
 		return s.finish(ctx, m)
 	}
-	if err := s.issuer.DeleteIdentity(ctx, note.AcsUserID); err != nil && !errors.Is(err, ErrUnknownIdentity) {
+	if err := s.deleteIdentity(ctx, note.AcsUserID); err != nil {
 		return err
 	}
 	return s.erasures.Clear(ctx, note)
