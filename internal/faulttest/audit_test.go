@@ -23,7 +23,8 @@ type figures struct {
 	kills              int
 	made               int // identities that ACS made, and of them:
 	lost               int // never answered, and nobody's
-	dropped            int // nobody's: the maker was killed before it could write
+	dropped            int // nobody's: the maker was killed before it could write; and of them:
+	logged             int // named in the log all the same
 	byHand             int // named in the log to be deleted by hand
 	orphans            int // nobody's, for no reason
 	erased             int // deleteUser answered with 204
@@ -33,9 +34,9 @@ type figures struct {
 
 func (f figures) String() string {
 	return fmt.Sprintf("%d calls, of which %d failed and %d were cut off by %d kills; "+
-		"%d identities made, of which %d never answered, %d dropped by a kill, %d left to a hand, %d orphaned; "+
+		"%d identities made, of which %d never answered, %d dropped by a kill (%d in the log), %d left to a hand, %d orphaned; "+
 		"%d erasures answered, %d notes swept at the end, %d mappings healed",
-		f.calls, f.failed, f.cut, f.kills, f.made, f.lost, f.dropped, f.byHand, f.orphans, f.erased, f.swept, f.healed)
+		f.calls, f.failed, f.cut, f.kills, f.made, f.lost, f.dropped, f.logged, f.byHand, f.orphans, f.erased, f.swept, f.healed)
 }
 
 // audit ends the faults and the processes, has one sweep run, and then holds
@@ -159,6 +160,9 @@ func (w *world) auditIdentities(f *figures) {
 			f.byHand++
 		case excuses.take(made.at):
 			f.dropped++
+			if strings.Contains(log, `"an identity has been made","acsUserId":"`+made.id) {
+				f.logged++
+			}
 		default:
 			f.orphans++
 			assert.Fail(w, "an identity is lost", "%s, made at %v", made.id, made.at)

@@ -9,6 +9,7 @@ import (
 
 	"acsauth/internal/acs"
 	"acsauth/internal/azurite"
+	"acsauth/internal/localcloud/acsidentity"
 )
 
 // callers is how many of one user call at once.
@@ -72,6 +73,28 @@ func TestAForgottenIdentityIsReplacedOnce(t *testing.T) {
 			assert.Zero(t, f.failed)
 		})
 	}
+}
+
+// TestACSThatKnowsNobodyCostsNoIdentity: what it makes it does not know either, so
+// that nothing is to be concluded from it.
+func TestACSThatKnowsNobodyCostsNoIdentity(t *testing.T) {
+	t.Parallel()
+	w, processes := newProcesses(t, azurite.Start(t, azurite.Options{}), 2)
+	people := w.mapped(processes[0], 10)
+	before := w.contents().mappings
+	nobody := func(e *exchange) {
+		_ = e.send(http.StatusNotFound, http.Header{"Content-Type": {"application/json"}}, []byte(`{"error":{"code":"NotFound","message":"`+upstreamWords+`"}}`))
+	}
+	for _, fault := range []fault{nobody, only(acsidentity.OpIssue, nobody)} {
+		w.acs.set(fault)
+		each(people, len(people), func(i int, u *person) {
+			assert.Equal(t, http.StatusBadGateway, w.do(processes[i%2], getToken, u).status)
+		})
+	}
+	w.heal()
+	each(people, len(people), func(i int, u *person) { w.untilItWorks(processes[i%2], getToken, u) })
+	assert.Equal(t, before, w.contents().mappings)
+	w.audit()
 }
 
 // newProcesses returns n processes on one table, or one on a file.
