@@ -18,7 +18,9 @@ const (
 	getToken  = "/api/getToken"
 	manyUsers = 64
 	callers   = 32
-	warmUp    = 2000 // calls
+	warmUp    = 2000   // calls
+	fewUsers  = 100    // who call, where the mappings grow
+	mostUsers = 10_000 // as many access tokens as there is time to sign
 )
 
 // size is how much is measured.
@@ -290,34 +292,38 @@ func (b *bench) growth(ctx context.Context, r *report) error {
 		if err := fill(filepath.Join(b.up.dir, store), b.resource(), known); err != nil {
 			return err
 		}
-		// As many users call as there are mappings, as far as there is time to
-		// sign their access tokens.
-		tokens, err := b.up.accessTokens(known[:min(n, 10_000)])
+		tokens, err := b.up.accessTokens(known[:min(n, mostUsers)])
 		if err != nil {
 			return err
 		}
-		p, err := b.start(ctx, store, "ACS_TOKEN_REUSE_SECONDS=0")
-		if err != nil {
-			return err
+		for _, users := range slices.Compact([]int{fewUsers, len(tokens)}) {
+			g, err := b.grown(ctx, store, n, tokens[:users])
+			if err != nil {
+				return fmt.Errorf("%d mappings, %d users: %w", n, users, err)
+			}
+			r.Growth = append(r.Growth, g)
 		}
-		if err := found(p, tokens[0]); err != nil {
-			p.stop()
-			return err
-		}
-		l, err := b.load(ctx, p, load{callers: callers, tokens: tokens})
-		p.stop()
-		if err != nil {
-			return err
-		}
-		if failed := l.others(); failed > 0 {
-			return fmt.Errorf("%d mappings: %d calls failed", n, failed)
-		}
-		r.Growth = append(r.Growth, grown{n, len(tokens), l})
 		if err := os.Remove(filepath.Join(b.up.dir, store)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (b *bench) grown(ctx context.Context, store string, mappings int, tokens []string) (grown, error) {
+	p, err := b.start(ctx, store, "ACS_TOKEN_REUSE_SECONDS=0")
+	if err != nil {
+		return grown{}, err
+	}
+	defer p.stop()
+	if err := found(p, tokens[0]); err != nil {
+		return grown{}, err
+	}
+	l, err := b.load(ctx, p, load{callers: callers, tokens: tokens})
+	if failed := l.others(); err == nil && failed > 0 {
+		err = fmt.Errorf("%d calls failed", failed)
+	}
+	return grown{mappings, len(tokens), l}, err
 }
 
 func (b *bench) resource() string {

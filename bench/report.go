@@ -112,13 +112,26 @@ func (r *report) CPURatio() float64 {
 	return float64(r.NoReuse.CPU) / float64(r.Yardstick.RSAVerify+r.Yardstick.TLSRequest)
 }
 
-// Slope is by what power of the number of mappings the CPU time of a call grows:
-// 0 is not at all, 1 is in proportion.
-func (r *report) Slope() float64 {
+// CPUSlope is by what power of the number of mappings the CPU time of a call
+// grows: 0 is not at all, 1 is in proportion.
+func (r *report) CPUSlope() float64 {
+	return r.slope(func(g grown) float64 { return float64(g.CPU) })
+}
+
+// MemorySlope is the same of the peak memory.
+func (r *report) MemorySlope() float64 {
+	return r.slope(func(g grown) float64 { return float64(g.Peak) })
+}
+
+func (r *report) slope(of func(grown) float64) float64 {
 	var sumX, sumY, sumXX, sumXY float64
-	n := float64(len(r.Growth))
+	var n float64
 	for _, g := range r.Growth {
-		x, y := math.Log(float64(g.Mappings)), math.Log(float64(g.CPU))
+		if g.Users != fewUsers {
+			continue
+		}
+		n++
+		x, y := math.Log(float64(g.Mappings)), math.Log(of(g))
 		sumX, sumY, sumXX, sumXY = sumX+x, sumY+y, sumXX+x*x, sumXY+x*y
 	}
 	return (n*sumXY - sumX*sumY) / (n*sumXX - sumX*sumX)

@@ -15,17 +15,25 @@ const (
 	// the collector run all the time once the live heap comes near.
 	minGCPercent = 60
 	maxGCPercent = 400
+	// A burst can fill the heap many times over before the percentage follows; so
+	// there is a limit too, which follows as well.
+	memoryLimit = 64 << 20
 )
 
 // tuneMemory sets how far the heap grows before it is collected, by what the last
-// collection left. GOGC, where it is set, has the last word; GOMEMLIMIT counts as
-// ever.
+// collection left. GOGC and GOMEMLIMIT, where they are set, have the last word.
 func tuneMemory(getenv func(string) string) {
-	if getenv("GOGC") != "" {
-		return
+	percent, limit := getenv("GOGC") == "", getenv("GOMEMLIMIT") == ""
+	tune := func(live, scanned uint64) {
+		if percent {
+			debug.SetGCPercent(gcPercent(live, scanned))
+		}
+		if limit {
+			debug.SetMemoryLimit(max(memoryLimit, 3*int64(scanned)))
+		}
 	}
-	debug.SetGCPercent(maxGCPercent)
-	afterEachCollection(func() { debug.SetGCPercent(gcPercent(heapInUse())) })
+	tune(0, 0)
+	afterEachCollection(func() { tune(heapInUse()) })
 }
 
 // gcPercent lets the heap grow to heapGoal, within bounds. The runtime takes the
