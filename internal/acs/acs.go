@@ -171,7 +171,7 @@ func (c *Client) create(ctx context.Context, body any) (identityAnswer, error) {
 	ctx = policy.WithRetryOptions(ctx, c.budget.createRetryOptions())
 	var a identityAnswer
 	err := c.call(ctx, c.signed, operation{method: http.MethodPost, path: "/identities", body: body, creates: true, quota: c.quotas.identities}, &a)
-	if err == nil && !isID(a.Identity.ID) {
+	if err == nil && !identity.IsACSUserID(a.Identity.ID) {
 		err = unexpected(fmt.Errorf("%w: the answer names no identity", identity.ErrOutcomeUnknown))
 	}
 	var e *identity.Error
@@ -231,7 +231,7 @@ func (c *Client) ExchangeTeamsPhoneToken(ctx context.Context, x identity.TeamsEx
 	if err := c.call(ctx, c.bare, op, &a); err != nil {
 		return "", identity.Token{}, err
 	}
-	if !isID(a.Identity.ID) {
+	if !identity.IsACSUserID(a.Identity.ID) {
 		return "", identity.Token{}, unexpected(fmt.Errorf("the answer names no identity"))
 	}
 	token, err := a.AccessToken.token()
@@ -245,13 +245,3 @@ func identityPath(acsUserID string) string {
 
 // minutes is zero, and so left out, for the default lifetime.
 func minutes(d time.Duration) int { return int(d / time.Minute) }
-
-// isID is generous: ACS may change the form, but what it answers becomes part of a
-// path and of a storage key.
-func isID(s string) bool {
-	user, ok := strings.CutPrefix(s, "8:")
-	return ok && 0 < len(user) && len(user) <= 250 && !strings.ContainsFunc(user, func(r rune) bool {
-		isAlphanumeric := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
-		return !isAlphanumeric && !strings.ContainsRune(":._-", r)
-	})
-}

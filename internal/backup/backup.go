@@ -21,7 +21,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"acsauth/internal/identity"
@@ -106,7 +105,7 @@ func (l line) check() error {
 	isErasure := l.Reason != "" || !l.RecordedAt.IsZero()
 	isMapping := !l.CreatedAt.IsZero() || l.Erasing
 	switch {
-	case l.AcsUserID == "" || strings.ContainsFunc(l.AcsUserID, func(r rune) bool { return r <= ' ' || r > '~' }):
+	case !identity.IsACSUserID(l.AcsUserID):
 		return errors.New("has no ACS user id that could be one")
 	case l.Type == typeMapping && !l.CreatedAt.IsZero() && !isErasure:
 		return whole(l.CreatedAt)

@@ -78,6 +78,17 @@ func IsGUID(s string) bool {
 	return true
 }
 
+// IsACSUserID reports whether s could be a communication user id. It is generous:
+// ACS may change the form, but what it answers becomes part of a path and of a
+// storage key.
+func IsACSUserID(s string) bool {
+	user, ok := strings.CutPrefix(s, "8:")
+	return ok && 0 < len(user) && len(user) <= 250 && !strings.ContainsFunc(user, func(r rune) bool {
+		isAlphanumeric := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+		return !isAlphanumeric && !strings.ContainsRune(":._-", r)
+	})
+}
+
 // Caller is the user of one call, with what their access token says of the
 // client app they called with.
 type Caller struct {
