@@ -109,18 +109,21 @@ func TestAnErasureOnGraphIsFinishedWithoutTheUser(t *testing.T) {
 
 func TestAMappingOfTheHeroSampleIsTaken(t *testing.T) {
 	u := newUser(t)
-	h := start(t, onGraph("GRAPH_ACCEPT_UNSEALED", "true"))
+	plain := onGraph("GRAPH_MAPPING_KEYS", "")
+	h := start(t, plain)
 	theirs := h.do(request{path: "/api/getUser", token: tokenFor(t, newUser(t))}).userID() // one that ACS knows
 	require.NotEmpty(t, theirs)
 	require.Equal(t, 201, asUser(t, u, "POST", "/v1.0/me/extensions",
 		`{"@odata.type":"microsoft.graph.openTypeExtension","extensionName":"com.contoso.identityMapping","acsUserIdentity":"`+theirs+`"}`))
 	token := tokenFor(t, u)
+	a := h.do(request{path: "/api/getUser", token: token})
+	assert.Equal(t, []any{200, theirs}, []any{a.status, a.userID()})
+	assert.Contains(t, h.log.String(), "GRAPH_MAPPING_KEYS", "it warns")
 
 	sealing := start(t, onGraph())
 	assert.Equal(t, "upstream_rejected", sealing.do(request{path: "/api/getUser", token: token}).code())
-	a := h.do(request{path: "/api/getUser", token: token})
-	assert.Equal(t, []any{200, theirs}, []any{a.status, a.userID()})
-	assert.Contains(t, h.log.String(), "GRAPH_ACCEPT_UNSEALED", "it warns")
+	movingOver := start(t, onGraph("GRAPH_ACCEPT_UNSEALED", "true"))
+	assert.Equal(t, theirs, movingOver.do(request{path: "/api/getUser", token: token}).userID())
 	assert.Equal(t, theirs, sealing.do(request{path: "/api/getUser", token: token}).userID())
 }
 
@@ -210,7 +213,7 @@ func TestCheckSaysWhatItCannotTryOnGraph(t *testing.T) {
 	assert.Equal(t, statusOK, states["store Microsoft Graph"])
 	assert.Equal(t, statusSkip, states["store mappings"])
 	assert.Equal(t, statusOK, states["store delete"], "of the place for notes")
-	r, _ = checked(t, settings(t, onGraph("GRAPH_ACCEPT_UNSEALED", "true")))
+	r, _ = checked(t, settings(t, onGraph("GRAPH_MAPPING_KEYS", "")))
 	assert.Equal(t, []string{"store seal of mappings"}, r.failures())
 	host, err := url.Parse(cloud.GraphURL)
 	require.NoError(t, err)

@@ -52,7 +52,7 @@ func (p *Program) serve(ctx context.Context, cfg config.Config, log *slog.Logger
 	log.Info("listening", "address", listener.Addr().String(), "version", fullVersion(), "store", cfg.Store,
 		"resource", s.acs.Resource(), "routes", from)
 	if unsealed(cfg) {
-		log.Warn("a user can put another's identity into their own profile: take GRAPH_ACCEPT_UNSEALED away when all have moved over")
+		log.Warn("a user can put another's identity into their own profile: set GRAPH_MAPPING_KEYS")
 	}
 	for _, name := range cfg.UnknownNames {
 		log.Warn("a variable looks like a setting but is none", "name", name)

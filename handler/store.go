@@ -80,5 +80,5 @@ func (s split) Close() error {
 
 // unsealed: what users can write into their own profiles is taken as it is.
 func unsealed(cfg config.Config) bool {
-	return cfg.Store == config.StoreGraph && cfg.Graph.AcceptUnsealed
+	return cfg.Store == config.StoreGraph && (len(cfg.Graph.Keys) == 0 || cfg.Graph.AcceptUnsealed)
 }

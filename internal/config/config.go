@@ -262,8 +262,8 @@ func (r *reader) graph(c *Config) {
 	if strings.HasPrefix(c.Graph.Endpoint, "http:") {
 		r.fault("GRAPH_ENDPOINT", "is not https: tokens are sent to it")
 	}
-	if !r.has("GRAPH_MAPPING_KEYS") {
-		r.fault("GRAPH_MAPPING_KEYS", "is missing: without a seal users could put another's identity into their own profile, and get its tokens")
+	if c.Graph.AcceptUnsealed && len(c.Graph.Keys) == 0 {
+		r.fault("GRAPH_ACCEPT_UNSEALED", "means nothing without GRAPH_MAPPING_KEYS: nothing is sealed")
 	}
 }
 
