@@ -176,9 +176,11 @@ func (c *checkup) graph(ctx context.Context, s split, cfg config.Config) {
 		return
 	}
 	c.add("store", "mappings", statusSkip, "they are in the users' own profiles: the permission User.ReadWrite and the consent to it are tried by a user's first call", "")
-	if unsealed(cfg) {
-		c.add("store", "seal of mappings", statusWarn, "a user can put another's identity into their own profile",
-			"Set GRAPH_MAPPING_KEYS to a random text of 32 characters or more, and GRAPH_ACCEPT_UNSEALED only for as long as it takes to move over.")
+	switch sealsOf(cfg) {
+	case sealsNone:
+		c.add("store", "seal of mappings", statusOK, "none; "+firstCome, "")
+	case sealsSome:
+		c.add("store", "seal of mappings", statusWarn, firstCome, "Take GRAPH_ACCEPT_UNSEALED away: it is for as long as it takes to move over.")
 	}
 }
 

@@ -2,18 +2,24 @@ package main
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"acsauth/internal/azurite"
+	"acsauth/internal/bolt"
 	"acsauth/internal/graph"
+	"acsauth/internal/identity"
 	"acsauth/internal/localcloud"
 	"acsauth/internal/localcloud/acsidentity"
 	"acsauth/internal/localcloud/entraid"
@@ -91,40 +97,152 @@ func TestManyFirstCallsLeaveOneIdentityInGraphAlso(t *testing.T) {
 
 func TestAnErasureOnGraphIsFinishedWithoutTheUser(t *testing.T) {
 	file := t.TempDir() + "/notes.db"
-	h := start(t, onGraph("LOCAL_STORE_PATH", file))
+	h := start(t, onGraph("LOCAL_STORE_PATH", file, "GRAPH_MAPPING_KEYS", ""))
 	u := newUser(t)
 	token := tokenFor(t, u)
 	before := cloud.ACS.Identities()
-	require.Equal(t, 201, h.do(request{path: "/api/getUser", token: token}).status)
+	made := h.do(request{path: "/api/getUser", token: token})
+	require.Equal(t, 201, made.status)
 	disturb(t, acsidentity.OpDelete, answers(http.StatusServiceUnavailable, ""))
 	assert.Equal(t, 204, h.do(request{method: "DELETE", path: "/api/deleteUser", token: token}).status)
 	assert.Empty(t, inGraph(u), "nothing of it is left with the user")
 	assert.Len(t, identitiesSince(before), 1)
 	cloud.ACS.SetFault(nil)
 	require.Equal(t, 0, h.stop())
+	assert.False(t, free(t, file, made.userID()), "as long as it lives it is its owner's")
 
-	start(t, onGraph("LOCAL_STORE_PATH", file))
-	assert.Eventually(t, func() bool { return len(identitiesSince(before)) == 0 }, 10*time.Second, 20*time.Millisecond)
+	h = start(t, onGraph("LOCAL_STORE_PATH", file))
+	assert.Eventually(t, func() bool { return strings.Contains(h.log.String(), "swept noted erasures") }, 10*time.Second, 20*time.Millisecond)
+	assert.Empty(t, identitiesSince(before))
+	require.Equal(t, 0, h.stop())
+	assert.True(t, free(t, file, made.userID()))
+}
+
+// heroIdentity is one that ACS has made for somebody else than this service.
+func heroIdentity(t *testing.T) string {
+	t.Helper()
+	id := start(t, nil).do(request{path: "/api/getUser", token: tokenFor(t, newUser(t))}).userID()
+	require.NotEmpty(t, id)
+	return id
 }
 
 func TestAMappingOfTheHeroSampleIsTaken(t *testing.T) {
-	u := newUser(t)
-	plain := onGraph("GRAPH_MAPPING_KEYS", "")
-	h := start(t, plain)
-	theirs := h.do(request{path: "/api/getUser", token: tokenFor(t, newUser(t))}).userID() // one that ACS knows
-	require.NotEmpty(t, theirs)
-	require.Equal(t, 201, asUser(t, u, "POST", "/v1.0/me/extensions",
-		`{"@odata.type":"microsoft.graph.openTypeExtension","extensionName":"com.contoso.identityMapping","acsUserIdentity":"`+theirs+`"}`))
+	u, file := newUser(t), t.TempDir()+"/notes.db"
+	theirs := heroIdentity(t)
+	addHeroMapping(t, u, theirs)
 	token := tokenFor(t, u)
-	a := h.do(request{path: "/api/getUser", token: token})
-	assert.Equal(t, []any{200, theirs}, []any{a.status, a.userID()})
-	assert.Contains(t, h.log.String(), "GRAPH_MAPPING_KEYS", "it warns")
+	getUser := func(h *running) answer { return h.do(request{path: "/api/getUser", token: token}) }
 
 	sealing := start(t, onGraph())
-	assert.Equal(t, "upstream_rejected", sealing.do(request{path: "/api/getUser", token: token}).code())
-	movingOver := start(t, onGraph("GRAPH_ACCEPT_UNSEALED", "true"))
-	assert.Equal(t, theirs, movingOver.do(request{path: "/api/getUser", token: token}).userID())
-	assert.Equal(t, theirs, sealing.do(request{path: "/api/getUser", token: token}).userID())
+	assert.Equal(t, "upstream_rejected", getUser(sealing).code())
+	plain := start(t, onGraph("GRAPH_MAPPING_KEYS", "", "LOCAL_STORE_PATH", file))
+	a := getUser(plain)
+	assert.Equal(t, []any{200, theirs}, []any{a.status, a.userID()})
+	assert.Contains(t, plain.log.String(), firstCome)
+	assert.NotContains(t, plain.log.String(), `"WARN"`)
+	require.Equal(t, 0, plain.stop())
+
+	thief := newUser(t)
+	addHeroMapping(t, thief, theirs)
+	movingOver := start(t, onGraph("GRAPH_ACCEPT_UNSEALED", "true", "LOCAL_STORE_PATH", file))
+	assert.Equal(t, "upstream_rejected", movingOver.do(request{path: "/api/getToken", token: tokenFor(t, thief)}).code())
+	assert.Equal(t, theirs, getUser(movingOver).userID())
+	assert.Contains(t, movingOver.log.String(), "GRAPH_ACCEPT_UNSEALED", "it warns")
+	assert.Equal(t, theirs, getUser(sealing).userID(), "it has a seal now")
+}
+
+func TestAnotherUsersIdentityCanNotBePlanted(t *testing.T) {
+	instance := azurite.Start(t, azurite.Options{})
+	h := start(t, contractOnGraph(instance))
+	victim, thief := newUser(t), newUser(t)
+	victims := h.do(request{path: "/api/getToken", token: tokenFor(t, victim)}).userID()
+	require.NotEmpty(t, victims)
+	addHeroMapping(t, thief, victims)
+	token := tokenFor(t, thief)
+	for _, handler := range []*running{h, start(t, contractOnGraph(instance))} {
+		for _, r := range []request{
+			{path: "/api/getUser"}, {path: "/api/getToken"}, {path: "/api/user"}, {path: "/api/token"},
+			{method: "POST", path: "/api/refreshToken"}, {method: "POST", path: "/api/revokeTokens"},
+			{method: "POST", path: "/api/user"}, {method: "DELETE", path: "/api/deleteUser"}, {method: "DELETE", path: "/api/user"},
+		} {
+			r.token = token
+			a := handler.do(r)
+			assert.Equal(t, 502, a.status, r.path)
+			assert.NotContains(t, a.text, victims)
+		}
+	}
+	a := h.do(request{path: "/api/getToken", token: tokenFor(t, victim)})
+	assert.Equal(t, []any{200, victims}, []any{a.status, a.userID()})
+
+	require.Equal(t, 204, asUser(t, thief, "DELETE", "/v1.0/me/extensions/"+graph.DefaultExtension, ""))
+	a = h.do(request{path: "/api/getUser", token: token})
+	assert.Equal(t, 201, a.status, a.text)
+	for _, u := range []entraid.User{victim, thief} {
+		assert.Equal(t, 204, h.do(request{method: "DELETE", path: "/api/deleteUser", token: tokenFor(t, u)}).status)
+	}
+	assert.Empty(t, rows(t, instance), "nothing is left of anybody")
+}
+
+func TestOfTwoUsersWhoNameAnIdentityAtOnceOneGetsIt(t *testing.T) {
+	instance := azurite.Start(t, azurite.Options{})
+	handlers := []*running{start(t, contractOnGraph(instance)), start(t, contractOnGraph(instance))}
+	theirs := heroIdentity(t)
+	tokens := make([]string, 2)
+	for i := range tokens {
+		u := newUser(t)
+		addHeroMapping(t, u, theirs)
+		tokens[i] = tokenFor(t, u)
+	}
+	got := make([]answer, 16)
+	atOnce(len(got), func(i int) {
+		got[i] = handlers[i/8].do(request{path: "/api/getToken", token: tokens[i%2]})
+	})
+	winner := 0
+	if got[0].status != 200 {
+		winner = 1
+	}
+	for i, a := range got {
+		if i%2 == winner {
+			assert.Equal(t, []any{200, theirs}, []any{a.status, a.userID()}, a.text)
+		} else {
+			assert.Equal(t, "upstream_rejected", a.code(), a.text)
+		}
+	}
+	assert.Len(t, rows(t, instance), 1)
+}
+
+// contractOnGraph has what IDENTITY_STORE=graph must do with and nothing else.
+func contractOnGraph(instance azurite.Instance) map[string]string {
+	return map[string]string{"IDENTITY_STORE": "graph", "LOCAL_STORE_PATH": "", "AzureWebJobsStorage": instance.ConnectionString, "RATE_LIMIT_PER_USER": "0"}
+}
+
+// rows are the keys of all that the table holds.
+func rows(t *testing.T, instance azurite.Instance) (keys []string) {
+	t.Helper()
+	service, err := aztables.NewServiceClientFromConnectionString(instance.ConnectionString, nil)
+	require.NoError(t, err)
+	pager := service.NewClient("identities").NewListEntitiesPager(nil)
+	for pager.More() {
+		page, err := pager.NextPage(t.Context())
+		require.NoError(t, err)
+		for _, entity := range page.Entities {
+			var row struct{ PartitionKey, RowKey string }
+			require.NoError(t, json.Unmarshal(entity, &row))
+			keys = append(keys, row.PartitionKey+" "+row.RowKey)
+		}
+	}
+	return keys
+}
+
+// free reports whether nobody has a claim of the identity in the file.
+func free(t *testing.T, file, acsUserID string) bool {
+	t.Helper()
+	host, err := url.Parse(cloud.ACSURL)
+	require.NoError(t, err)
+	b, err := bolt.Open(file, host.Hostname())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, b.Close()) }()
+	return b.Claim(t.Context(), acsUserID, identity.User{TenantID: newUser(t).TenantID, ObjectID: newUser(t).ObjectID}) == nil
 }
 
 func TestWhatEntraIDDemandsReachesTheClient(t *testing.T) {
@@ -213,7 +331,11 @@ func TestCheckSaysWhatItCannotTryOnGraph(t *testing.T) {
 	assert.Equal(t, statusOK, states["store Microsoft Graph"])
 	assert.Equal(t, statusSkip, states["store mappings"])
 	assert.Equal(t, statusOK, states["store delete"], "of the place for notes")
-	r, _ = checked(t, settings(t, onGraph("GRAPH_MAPPING_KEYS", "")))
+	r, code = checked(t, settings(t, onGraph("GRAPH_MAPPING_KEYS", "")))
+	assert.Equal(t, 0, code)
+	assert.Empty(t, r.failures(), "the settings of the contract are enough")
+	assert.True(t, slices.ContainsFunc(r.Findings, func(i item) bool { return strings.Contains(i.Detail, firstCome) }))
+	r, _ = checked(t, settings(t, onGraph("GRAPH_ACCEPT_UNSEALED", "true")))
 	assert.Equal(t, []string{"store seal of mappings"}, r.failures())
 	host, err := url.Parse(cloud.GraphURL)
 	require.NoError(t, err)

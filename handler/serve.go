@@ -51,8 +51,11 @@ func (p *Program) serve(ctx context.Context, cfg config.Config, log *slog.Logger
 	server := newServer(withCORS(handler, cfg.CORSOrigins), log)
 	log.Info("listening", "address", listener.Addr().String(), "version", fullVersion(), "store", cfg.Store,
 		"resource", s.acs.Resource(), "routes", from)
-	if unsealed(cfg) {
-		log.Warn("a user can put another's identity into their own profile: set GRAPH_MAPPING_KEYS")
+	switch sealsOf(cfg) {
+	case sealsNone:
+		log.Info("mappings have no seal: " + firstCome)
+	case sealsSome:
+		log.Warn("mappings without a seal are taken: " + firstCome + "; take GRAPH_ACCEPT_UNSEALED away when all have moved over")
 	}
 	for _, name := range cfg.UnknownNames {
 		log.Warn("a variable looks like a setting but is none", "name", name)

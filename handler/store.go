@@ -21,26 +21,31 @@ type store interface {
 	identity.Erasures
 }
 
+// place is the table or the file, which also keeps claims.
+type place interface {
+	store
+	identity.Claims
+}
+
 func openStore(cfg config.Config, client *http.Client, onBehalfOf *entra.OnBehalfOf, resource string) (store, error) {
 	if cfg.Store != config.StoreGraph {
 		return openPlace(cfg, client, resource)
-	}
-	mappings, err := graph.Open(graph.Options{
-		Endpoint: cfg.Graph.Endpoint, Extension: cfg.Graph.Extension, Resource: resource, Tokens: onBehalfOf,
-		Keys: cfg.Graph.Keys, AcceptUnsealed: cfg.Graph.AcceptUnsealed, Transport: client,
-	})
-	if err != nil {
-		return nil, err
 	}
 	notes, err := openPlace(cfg, client, resource)
 	if err != nil {
 		return nil, err
 	}
+	mappings, err := graph.Open(graph.Options{
+		Endpoint: cfg.Graph.Endpoint, Extension: cfg.Graph.Extension, Resource: resource, Tokens: onBehalfOf, Claims: notes,
+		Keys: cfg.Graph.Keys, AcceptUnsealed: cfg.Graph.AcceptUnsealed, Transport: client,
+	})
+	if err != nil {
+		return nil, errors.Join(err, closeStore(notes))
+	}
 	return split{mappings, notes}, nil
 }
 
-// openPlace opens the table or the file.
-func openPlace(cfg config.Config, client *http.Client, resource string) (store, error) {
+func openPlace(cfg config.Config, client *http.Client, resource string) (place, error) {
 	if cfg.Notes == config.StoreLocal {
 		return bolt.Open(cfg.LocalPath, resource)
 	}
@@ -54,31 +59,60 @@ func openPlace(cfg config.Config, client *http.Client, resource string) (store, 
 	return tables.Open(o)
 }
 
-// split keeps mappings in Graph and the notes of erasures, which no user's
+// split keeps mappings in Graph, and notes of erasures and claims, which no user's
 // profile can hold, in another place.
 type split struct {
 	*graph.Store
-	notes store
+	notes place
 }
 
 func (s split) Record(ctx context.Context, e identity.Erasure) error { return s.notes.Record(ctx, e) }
-func (s split) Clear(ctx context.Context, e identity.Erasure) error  { return s.notes.Clear(ctx, e) }
 func (s split) List(ctx context.Context) iter.Seq2[identity.Erasure, error] {
 	return s.notes.List(ctx)
+}
+
+// Clear releases the identity, which is gone, before the note that would have it
+// done again.
+func (s split) Clear(ctx context.Context, e identity.Erasure) error {
+	if err := s.notes.Release(ctx, e.AcsUserID); err != nil {
+		return err
+	}
+	return s.notes.Clear(ctx, e)
 }
 
 func (s split) Ping(ctx context.Context) error {
 	return errors.Join(s.Store.Ping(ctx), s.notes.Ping(ctx))
 }
 
-func (s split) Close() error {
-	if c, ok := s.notes.(io.Closer); ok {
+func (s split) Close() error { return closeStore(s.notes) }
+
+func closeStore(s store) error {
+	if c, ok := s.(io.Closer); ok {
 		return c.Close()
 	}
 	return nil
 }
 
-// unsealed: what users can write into their own profiles is taken as it is.
-func unsealed(cfg config.Config) bool {
-	return cfg.Store == config.StoreGraph && (len(cfg.Graph.Keys) == 0 || cfg.Graph.AcceptUnsealed)
+// seals says which mappings in Graph must have a seal.
+type seals int
+
+const (
+	sealsAll  seals = iota // or there are none in Graph
+	sealsSome              // those without are taken too
+	sealsNone
+)
+
+func sealsOf(cfg config.Config) seals {
+	switch {
+	case cfg.Store != config.StoreGraph:
+		return sealsAll
+	case len(cfg.Graph.Keys) == 0:
+		return sealsNone
+	case cfg.Graph.AcceptUnsealed:
+		return sealsSome
+	}
+	return sealsAll
 }
+
+// firstCome is what is left to attack where not all mappings have a seal.
+const firstCome = "an identity that a hero sample made is given to the user who calls with it first"

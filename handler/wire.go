@@ -210,10 +210,8 @@ func (s *service) sweep(ctx context.Context, once bool) {
 }
 
 func (s *service) close() {
-	if c, ok := s.store.(io.Closer); ok {
-		if err := c.Close(); err != nil {
-			s.log.Warn("the store did not close", "error", err.Error())
-		}
+	if err := closeStore(s.store); err != nil {
+		s.log.Warn("the store did not close", "error", err.Error())
 	}
 	s.client.CloseIdleConnections()
 }

@@ -1,5 +1,5 @@
-// Package bolt keeps identity mappings, and notes of erasures not yet done, in
-// one local file: the store that needs no service, for a laptop or a single
+// Package bolt keeps identity mappings, notes of erasures not yet done, and claims
+// of identities, in one local file: the store that needs no service, for a laptop or a single
 // server.
 //
 // Start with Open. One process at a time has the file; a second one is told so.
@@ -33,14 +33,16 @@ const batchDelay = 500 * time.Microsecond
 const lockTimeout = time.Second
 
 // The buckets: mappings by "<user>|<resource>", erasures by
-// "<resource>|<reason>|<ACS user id>". Values are JSON.
+// "<resource>|<reason>|<ACS user id>", claims by "<resource>|<ACS user id>".
+// Values are JSON.
 var (
 	mappingsBucket = []byte("mappings")
 	erasuresBucket = []byte("erasures")
+	claimsBucket   = []byte("claims")
 )
 
-// Store implements identity.Store and identity.Erasures on an open file. Its
-// methods may be called from many goroutines. A context that is done when a
+// Store implements identity.Store, identity.Erasures and identity.Claims on an
+// open file. Its methods may be called from many goroutines. A context that is done when a
 // method begins ends it; the work itself takes milliseconds and is not
 // interrupted.
 type Store struct {
@@ -51,6 +53,7 @@ type Store struct {
 var (
 	_ identity.Lister   = (*Store)(nil)
 	_ identity.Erasures = (*Store)(nil)
+	_ identity.Claims   = (*Store)(nil)
 )
 
 // Open opens the file at path, and makes it, with mode 0600, and its folder,
@@ -74,7 +77,7 @@ func Open(path, resource string) (*Store, error) {
 	}
 	db.MaxBatchDelay = batchDelay
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{mappingsBucket, erasuresBucket} {
+		for _, name := range [][]byte{mappingsBucket, erasuresBucket, claimsBucket} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}

@@ -158,7 +158,8 @@ func TestACorruptValueIsAnError(t *testing.T) {
 			require.NoError(t, s.db.Update(func(tx *bbolt.Tx) error {
 				return errors.Join(
 					tx.Bucket(mappingsBucket).Put(s.mappingKey(m.User), []byte(value)),
-					tx.Bucket(erasuresBucket).Put(s.erasureKey(note), []byte(value)))
+					tx.Bucket(erasuresBucket).Put(s.erasureKey(note), []byte(value)),
+					tx.Bucket(claimsBucket).Put(s.claimKey(m.AcsUserID), []byte(value)))
 			}))
 
 			_, err := s.Get(t.Context(), m.User)
@@ -173,6 +174,12 @@ func TestACorruptValueIsAnError(t *testing.T) {
 			assert.ErrorContains(t, firstListed(t, s), m.AcsUserID)
 			assert.NoError(t, s.Clear(t.Context(), note))
 			assert.NoError(t, firstListed(t, s))
+
+			err = s.Claim(t.Context(), m.AcsUserID, m.User)
+			assert.ErrorContains(t, err, "can't be read")
+			assert.NotErrorIs(t, err, identity.ErrNotFound)
+			require.NoError(t, s.Release(t.Context(), m.AcsUserID))
+			assert.NoError(t, s.Claim(t.Context(), m.AcsUserID, m.User))
 		})
 	}
 }

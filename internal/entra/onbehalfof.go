@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -103,7 +104,13 @@ func (o *OnBehalfOf) Token(ctx context.Context, caller identity.Caller, scopes [
 		return secret.String{}, errors.New("entra: On-Behalf-Of without a caller")
 	}
 	key := sha256.Sum256([]byte(caller.AccessToken.Reveal() + " " + strings.Join(scopes, " ")))
-	done := o.flights.DoChan(string(key[:]), func() (any, error) {
+	done := o.flights.DoChan(string(key[:]), func() (token any, err error) {
+		// On this goroutine of its own a panic would end the process.
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("entra: panic: %v\n%s", p, debug.Stack())
+			}
+		}()
 		// Others may wait for it too.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), onBehalfOfTimeout)
 		defer cancel()

@@ -87,6 +87,22 @@ func (s *sts) caller() identity.Caller {
 	return identity.Caller{User: identity.User{TenantID: u.TenantID, ObjectID: u.ObjectID}, AccessToken: secret.New(raw)}
 }
 
+type panicking struct{}
+
+func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("boom") }
+
+func TestAPanicOnBehalfOfACallerIsAnError(t *testing.T) {
+	s := newSTS(t)
+	o, caller, works := s.withSecret(), s.caller(), s.client.Transport
+	s.client.Transport = panicking{}
+	_, err := o.Token(t.Context(), caller, []string{graphScope})
+	require.ErrorContains(t, err, "panic: boom")
+	assert.Equal(t, identity.CodeInternal, identity.CodeOf(err))
+	s.client.Transport = works
+	_, err = o.Token(t.Context(), caller, []string{graphScope})
+	assert.NoError(t, err)
+}
+
 func TestATokenInTheCallersNameIsKept(t *testing.T) {
 	s := newSTS(t)
 	o, caller := s.withSecret(), s.caller()

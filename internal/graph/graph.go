@@ -20,8 +20,10 @@
 //     made for one user at the same time in two processes, both may be used until
 //     a cache forgets one.
 //   - A user may write to their own profile, with any application that has
-//     User.ReadWrite. Without Options.Keys nothing tells an identity that a user
-//     has put there from one that this service has: they could take another's.
+//     User.ReadWrite, and so put another's identity there. A mapping counts if it
+//     has a seal, or else if its identity is the user's in Options.Claims, where
+//     first come is first served: one that this service makes is entered before
+//     it is written. One that a hero sample made is whose call comes first.
 //   - An application can have two open extensions in a profile, and guests may
 //     have no right to change theirs: then this store is not for them.
 package graph
@@ -64,11 +66,13 @@ type Options struct {
 	Extension string // its name; DefaultExtension where empty
 	Resource  string // host name of the ACS resource, in any case: an identity is valid in one resource
 	Tokens    Tokens
+	// Claims says whose an identity is where no seal does.
+	Claims identity.Claims
 	// Keys seal mappings: the first one those that are written, any of them those
-	// that are read. Without one, mappings have no seal and need none.
+	// that are read. Without one, mappings have no seal, and Claims alone counts.
 	Keys []secret.String
-	// AcceptUnsealed takes a mapping that has no seal for what it says and seals
-	// it, as is needed once for those that the hero samples wrote.
+	// AcceptUnsealed takes a mapping that has no seal as if there were no Keys, and
+	// seals it, as is needed once for those that the hero samples wrote.
 	AcceptUnsealed bool
 	// Transport makes the requests; required. It must not follow redirects.
 	Transport policy.Transporter
@@ -82,6 +86,7 @@ type Store struct {
 	extension      string
 	resource       string
 	tokens         Tokens
+	claims         identity.Claims
 	scopes         []string
 	seals          seals
 	acceptUnsealed bool
@@ -101,14 +106,15 @@ func Open(o Options) (*Store, error) {
 	if u, err := url.Parse(o.Endpoint); err != nil || u.Scheme != "https" || u.Host == "" || u.Path != "" {
 		return nil, errors.New("graph: endpoint is not of the form https://<host>")
 	}
-	if o.Resource == "" || o.Tokens == nil || o.Transport == nil {
-		return nil, errors.New("graph: want a resource, tokens and a transport")
+	if o.Resource == "" || o.Tokens == nil || o.Claims == nil || o.Transport == nil {
+		return nil, errors.New("graph: want a resource, tokens, claims and a transport")
 	}
 	return &Store{
 		endpoint:       o.Endpoint,
 		extension:      o.Extension,
 		resource:       strings.ToLower(o.Resource),
 		tokens:         o.Tokens,
+		claims:         o.Claims,
 		scopes:         []string{o.Endpoint + "/User.ReadWrite"},
 		seals:          seals{keys: o.Keys},
 		acceptUnsealed: o.AcceptUnsealed,

@@ -25,7 +25,7 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Config{
-				Open:        func(t *testing.T) storetest.Backend { return asUser{newService(t).open(change), notes(t)} },
+				Open:        func(t *testing.T) storetest.Backend { return asUser{newService(t).open(change), newPlace(t)} },
 				MarkDeletes: true,
 			}.Run(t)
 		})
@@ -103,7 +103,7 @@ func TestAnIdentityThatAUserPutThereIsNotTaken(t *testing.T) {
 			}
 		})
 	}
-	victim := identity.User{TenantID: alice.TenantID, ObjectID: "1b2d6e4f-a5c3-4f70-9b81-4d3e2c1f0a92"}
+	victim := bob
 	_, err := sealed("old").Create(as(t.Context(), victim), identity.Mapping{User: victim, AcsUserID: heroID, CreatedAt: time.Now()})
 	require.NoError(t, err)
 	m, err := sealed("new", "old").Get(as(t.Context(), victim), victim)
@@ -141,11 +141,10 @@ func TestAnIdentityThatAUserPutThereIsNotTaken(t *testing.T) {
 func TestMappingsOfTheHeroSamplesAreSealedAsTheyAreSeen(t *testing.T) {
 	s := newService(t)
 	s.heroCreates(alice, heroID)
-	withKey := func(o *Options) { o.Keys = []secret.String{secret.New("key")} }
 	ctx := as(t.Context(), alice)
 	_, err := s.open(withKey).Get(ctx, alice)
 	require.Equal(t, identity.CodeUpstreamRejected, identity.CodeOf(err))
-	m, err := s.open(withKey, func(o *Options) { o.AcceptUnsealed = true }).Get(ctx, alice)
+	m, err := s.open(withKey, accepting).Get(ctx, alice)
 	require.NoError(t, err)
 	assert.Equal(t, heroID, m.AcsUserID)
 	got, err := s.open(withKey).Get(ctx, alice)
@@ -332,14 +331,17 @@ func TestNames(t *testing.T) {
 		"a path":         func(o *Options) { o.Endpoint += "/v1.0" },
 		"no resource":    func(o *Options) { o.Resource = "" },
 		"no tokens":      func(o *Options) { o.Tokens = nil },
+		"no claims":      func(o *Options) { o.Claims = nil },
 		"no transport":   func(o *Options) { o.Transport = nil },
 		"Microsoft's":    func(o *Options) { o.Extension = "com.microsoft.teams" },
 		"no scheme":      func(o *Options) { o.Endpoint = "graph.example" },
 		"no host at all": func(o *Options) { o.Endpoint = "https://" },
 	} {
-		o := Options{Endpoint: DefaultEndpoint, Resource: "r", Tokens: tokens{}, Transport: http.DefaultClient}
-		change(&o)
+		o := Options{Endpoint: DefaultEndpoint, Resource: "r", Tokens: tokens{}, Claims: newPlace(t), Transport: http.DefaultClient}
 		_, err := Open(o)
+		require.NoError(t, err)
+		change(&o)
+		_, err = Open(o)
 		assert.Error(t, err, name)
 	}
 }

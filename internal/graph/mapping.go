@@ -27,7 +27,7 @@ type extension struct {
 // count are large.
 var communicationUserID = regexp.MustCompile(`^8:[A-Za-z0-9:._-]+$`)
 
-const maxUserID = 252
+const maxUserID = 127 // what any place of claims and notes takes
 
 func (e extension) check() error {
 	switch {
@@ -40,7 +40,7 @@ func (e extension) check() error {
 }
 
 // Get implements identity.Store. A mapping that belongs to another ACS resource,
-// or has no good seal, is an *identity.Error with CodeUpstreamRejected: to put
+// or has neither a good seal nor the user's claim, is an *identity.Error with CodeUpstreamRejected: to put
 // another in its place could lose an identity that somebody else uses.
 func (s *Store) Get(ctx context.Context, user identity.User) (identity.Mapping, error) {
 	e, caller, err := s.get(ctx, user)
@@ -55,13 +55,26 @@ func (s *Store) Get(ctx context.Context, user identity.User) (identity.Mapping, 
 		return identity.Mapping{}, identity.Errorf(identity.CodeUpstreamRejected,
 			"Your identity belongs to another communication resource than this service's.").Because(
 			fmt.Errorf("extension %s in the user's profile is for the ACS resource %.80q: set GRAPH_EXTENSION_NAME to another name", s.extension, e.Resource))
-	case !s.seals.wanted() || s.seals.good(user, e):
+	case s.seals.good(user, e):
 		return m, nil
-	case e.Seal == "" && s.acceptUnsealed:
-		s.reseal(ctx, caller, e)
-		return m, nil
+	case s.seals.wanted() && (e.Seal != "" || !s.acceptUnsealed):
+		return identity.Mapping{}, notRecorded(fmt.Errorf("extension %s in the user's profile has no seal of GRAPH_MAPPING_KEYS", s.extension))
 	}
-	return identity.Mapping{}, notRecorded(fmt.Errorf("extension %s in the user's profile has no seal of GRAPH_MAPPING_KEYS", s.extension))
+	if err := s.claim(ctx, m); err != nil {
+		return identity.Mapping{}, err
+	}
+	if s.seals.wanted() {
+		s.reseal(ctx, caller, e)
+	}
+	return m, nil
+}
+
+func (s *Store) claim(ctx context.Context, m identity.Mapping) error {
+	err := s.claims.Claim(ctx, m.AcsUserID, m.User)
+	if errors.Is(err, identity.ErrClaimed) {
+		return notRecorded(fmt.Errorf("extension %s in the user's profile: %w", s.extension, err))
+	}
+	return err
 }
 
 // notRecorded is for what users have put into their own profiles.
@@ -135,6 +148,12 @@ func (s *Store) Create(ctx context.Context, m identity.Mapping) (identity.Mappin
 	created, err := e.mapping(m.User)
 	if err != nil {
 		return identity.Mapping{}, err
+	}
+	// Before anybody can see it. A seal is as good, where it is asked for.
+	if !s.seals.wanted() || s.acceptUnsealed {
+		if err := s.claim(ctx, created); err != nil {
+			return identity.Mapping{}, err
+		}
 	}
 	post := request{method: http.MethodPost, path: "/v1.0/me/extensions", body: e, creates: true}
 	if err := s.call(ctx, caller, post, nil); errors.Is(err, errRefusedCreate) {

@@ -28,11 +28,12 @@ type service struct {
 	t      testing.TB
 	url    string
 	client *http.Client
+	claims identity.Claims
 }
 
 func newService(t testing.TB) *service {
 	t.Helper()
-	s := &service{t: t}
+	s := &service{t: t, claims: newPlace(t)}
 	listener := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.ServeHTTP(w, r) }))
 	t.Cleanup(listener.Close)
 	s.url, s.client = listener.URL, listener.Client()
@@ -60,7 +61,7 @@ func (tokens) Token(ctx context.Context, caller identity.Caller, scopes []string
 
 func (s *service) open(change ...func(*Options)) *Store {
 	s.t.Helper()
-	o := Options{Endpoint: s.url, Resource: storetest.Resource, Tokens: tokens{}, Transport: s.client}
+	o := Options{Endpoint: s.url, Resource: storetest.Resource, Tokens: tokens{}, Claims: s.claims, Transport: s.client}
 	for _, c := range change {
 		c(&o)
 	}
@@ -117,7 +118,8 @@ func (a asUser) Delete(ctx context.Context, m identity.Mapping) error {
 	return a.Store.Delete(as(ctx, m.User), m)
 }
 
-func notes(t *testing.T) identity.Erasures {
+// newPlace is for claims and notes of erasures.
+func newPlace(t testing.TB) *bolt.Store {
 	t.Helper()
 	b, err := bolt.Open(filepath.Join(t.TempDir(), "notes.db"), storetest.Resource)
 	require.NoError(t, err)

@@ -91,6 +91,8 @@ var (
 	ErrNotFound = errors.New("no such mapping")
 	// ErrExists: the user has a mapping already.
 	ErrExists = errors.New("the user has a mapping already")
+	// ErrClaimed: the ACS identity is another user's.
+	ErrClaimed = errors.New("the ACS identity is another user's")
 	// ErrVersion: the mapping has changed since it was read.
 	ErrVersion = errors.New("the mapping has changed since it was read")
 	// ErrNeedsCaller: the store takes only the user's own word for what is asked,

@@ -194,6 +194,17 @@ type Erasures interface {
 	Clear(ctx context.Context, e Erasure) error
 }
 
+// Claims is a register of whose each ACS identity is, for a store that users can
+// write to themselves. An ACS user id is taken in any case. Its methods return an
+// *Error as Store's do.
+type Claims interface {
+	// Claim enters the identity as the user's, unless it has been entered before:
+	// then ErrClaimed if it is another's.
+	Claim(ctx context.Context, acsUserID string, user User) error
+	// Release removes the entry; without one it does nothing.
+	Release(ctx context.Context, acsUserID string) error
+}
+
 // Token is an ACS access token.
 type Token struct {
 	Value     secret.String

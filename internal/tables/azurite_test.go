@@ -234,6 +234,11 @@ func TestOnAzurite(t *testing.T) {
 			"PartitionKey": "erasures", "RowKey": storetest.Resource + "|orphan|" + note.AcsUserID,
 			"User": note.User.Key(), "Schema": 1.0, "RecordedAt@odata.type": "Edm.DateTime",
 		}, noted)
+
+		require.NoError(t, s.Claim(t.Context(), m.AcsUserID, m.User))
+		assert.Equal(t, map[string]any{
+			"PartitionKey": "claims", "RowKey": storetest.Resource + "|" + m.AcsUserID, "User": m.User.Key(), "Schema": 1.0,
+		}, properties("claims", storetest.Resource+"|"+m.AcsUserID))
 	})
 
 	t.Run("a row that makes no sense is an error and keeps its place", func(t *testing.T) {
@@ -268,6 +273,15 @@ func TestOnAzurite(t *testing.T) {
 			require.NoError(t, err)
 			require.ErrorContains(t, listError(t.Context(), s), "can't be read", name)
 			require.NoError(t, s.Clear(t.Context(), identity.Erasure{AcsUserID: m.AcsUserID, Reason: identity.ReasonErase}))
+
+			properties["PartitionKey"], properties["RowKey"] = claimsKey, storetest.Resource+"|"+m.AcsUserID
+			entity, err = json.Marshal(properties)
+			require.NoError(t, err)
+			_, err = client.AddEntity(t.Context(), entity, nil)
+			require.NoError(t, err)
+			err = s.Claim(t.Context(), m.AcsUserID, m.User)
+			require.ErrorContains(t, err, "can't be read", name)
+			assert.NotErrorIs(t, err, identity.ErrNotFound, name)
 		}
 	})
 
@@ -294,6 +308,9 @@ func TestOnAzurite(t *testing.T) {
 		note := someErasure(t)
 		require.NoError(t, s.Record(t.Context(), note))
 		assert.NoError(t, s.Clear(t.Context(), note))
+		require.NoError(t, s.Claim(t.Context(), want.AcsUserID, want.User))
+		require.ErrorIs(t, s.Claim(t.Context(), want.AcsUserID, someMapping(t).User), identity.ErrClaimed)
+		assert.NoError(t, s.Release(t.Context(), want.AcsUserID))
 	})
 
 	t.Run("with a shared access signature", func(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package tables keeps identity mappings, and notes of erasures not yet done, in
-// Azure Table Storage or in Azure Cosmos DB for Table: the same protocol, the
+// Package tables keeps identity mappings, notes of erasures not yet done, and
+// claims of identities, in Azure Table Storage or in Azure Cosmos DB for Table: the same protocol, the
 // same rows.
 //
 // Start with Open. The rows of one table, which is made when it is first needed:
@@ -7,10 +7,12 @@
 //	PartitionKey         RowKey                     properties
 //	<tenant>:<object>    <ACS resource's host>      AcsUserId, CreatedAt, Erasing, Schema
 //	erasures             <host>|<reason>|<user id>  User, RecordedAt, Schema
+//	claims               <host>|<user id>           User, Schema
 //
 // One partition a user, so that the service's bound of 2,000 operations a second
 // and partition concerns nobody; tenant first, so that a tenant is one range.
-// No row has a name or an e-mail address in it.
+// Claims, which mappings in Microsoft Graph alone need, are asked for less often
+// than ACS grants tokens. No row has a name or an e-mail address in it.
 //
 // What makes "one user, one identity" hold is the service's own insert, which
 // refuses a second row with the same keys, and If-Match on every change.
@@ -66,8 +68,9 @@ type Options struct {
 	Transport policy.Transporter
 }
 
-// Store implements identity.Store and identity.Erasures. Its methods may be
-// called from many goroutines, and many Stores may use one table. Each call
+// Store implements identity.Store, identity.Erasures and identity.Claims. Its
+// methods may be called from many goroutines, and many Stores may use one table.
+// Each call
 // makes up to four tries of 4 s and obeys its context's deadline; those that a
 // lost answer makes the client repeat end as the interfaces say.
 type Store struct {
@@ -80,6 +83,7 @@ type Store struct {
 var (
 	_ identity.Lister   = (*Store)(nil)
 	_ identity.Erasures = (*Store)(nil)
+	_ identity.Claims   = (*Store)(nil)
 )
 
 // Open returns a Store. It makes no call: Ping tells whether the service

@@ -63,5 +63,10 @@ func methods(b Backend, created, m identity.Mapping, e identity.Erasure) []metho
 			return err
 		}})
 	}
+	if claims, ok := b.(identity.Claims); ok {
+		all = append(all,
+			method{"Claim", func(ctx context.Context) error { return claims.Claim(ctx, created.AcsUserID, created.User) }},
+			method{"Release", func(ctx context.Context) error { return claims.Release(ctx, m.AcsUserID) }})
+	}
 	return all
 }

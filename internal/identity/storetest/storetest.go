@@ -1,5 +1,5 @@
-// Package storetest is the conformance suite of identity.Store and
-// identity.Erasures: what their comments promise, as tests. Every store's own
+// Package storetest is the conformance suite of identity.Store,
+// identity.Erasures and identity.Claims: what their comments promise, as tests. Every store's own
 // tests run it.
 //
 // Start with Run, or with Config where there is more to say of the store. Broken
@@ -84,6 +84,15 @@ func (c Config) Run(t *testing.T) {
 				t.Skip("the store can't be listed")
 			}
 			test.run(t, b, c.Unordered)
+		})
+	}
+	for _, test := range claimTests {
+		t.Run(test.name, func(t *testing.T) {
+			b := c.Open(t)
+			if _, ok := b.(identity.Claims); !ok {
+				t.Skip("the store keeps no claims")
+			}
+			test.run(t, b)
 		})
 	}
 	if c.Place != nil {
