@@ -40,8 +40,9 @@ func (e extension) check() error {
 }
 
 // Get implements identity.Store. A mapping that belongs to another ACS resource,
-// or has neither a good seal nor the user's claim, is an *identity.Error with CodeUpstreamRejected: to put
-// another in its place could lose an identity that somebody else uses.
+// or has neither a good seal nor the user's claim, is an *identity.Error with
+// CodeUpstreamRejected: to put another in its place could lose an identity that
+// somebody else uses.
 func (s *Store) Get(ctx context.Context, user identity.User) (identity.Mapping, error) {
 	e, caller, err := s.get(ctx, user)
 	if err != nil {
