@@ -122,6 +122,7 @@ func FuzzParseConnectionString(f *testing.F) {
 	f.Add("TableEndpoint=https://contoso.example/;", ";BlobEndpoint=x", []byte{})
 	f.Add("AccountName=contoso;TableEndpoint=http://127.0.0.1:10002/a;", "=", []byte{0})
 	f.Add("TableEndpoint=https://contoso.example/?", "", []byte{1})
+	f.Add("TABleEndpoint=https://0/@;", "0", []byte{})
 	f.Fuzz(func(t *testing.T, before, after string, seed []byte) {
 		sum := sha256.Sum256(seed)
 		key, sig := base64.StdEncoding.EncodeToString(sum[:]), hex.EncodeToString(sum[:])

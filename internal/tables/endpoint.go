@@ -21,8 +21,8 @@ func ParseEndpoint(raw string) (string, error) {
 	if err != nil || u.Hostname() == "" {
 		return "", errors.New("is not an absolute URL")
 	}
-	if u.User != nil {
-		return "", errors.New("has a user name in it")
+	if u.User != nil || strings.Contains(u.EscapedPath(), "@") {
+		return "", errors.New("has a user name in it, or an @ where none belongs")
 	}
 	switch strings.ToLower(u.Scheme) {
 	case "https":
