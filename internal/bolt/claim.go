@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"go.etcd.io/bbolt"
 
@@ -72,5 +71,5 @@ func (s *Store) Release(ctx context.Context, acsUserID string) error {
 }
 
 func (s *Store) claimKey(acsUserID string) []byte {
-	return []byte(s.resource + "|" + strings.ToLower(acsUserID))
+	return []byte(s.resource + "|" + identity.ClaimKey(acsUserID))
 }

@@ -41,7 +41,10 @@ func TestAnIdentityThatThisServiceMadeIsNobodyElses(t *testing.T) {
 		"without keys":               func(*Options) {},
 		"with keys, while moving on": func(o *Options) { withKey(o); accepting(o) },
 	} {
-		for how, planted := range map[string]string{"as it is": heroID, "in upper case": "8:ACS:" + strings.ToUpper(heroID[6:])} {
+		for how, planted := range map[string]string{
+			"as it is": heroID, "in upper case": "8:ACS:" + strings.ToUpper(heroID[6:]), "with a dot": heroID + ".",
+			"with a colon": heroID + ":", "without hyphens": strings.ReplaceAll(heroID, "-", ""),
+		} {
 			t.Run(name+", "+how, func(t *testing.T) {
 				s := newService(t)
 				s.heroCreates(bob, planted)
@@ -152,13 +155,41 @@ func TestWhereTheRegisterIsDownNothingIsTakenNorWritten(t *testing.T) {
 	}
 }
 
-func TestASealNeedsNoClaim(t *testing.T) {
+func TestASealNeedsNoClaimToBeRead(t *testing.T) {
 	s := newService(t)
 	r := &register{Claims: s.claims}
 	s.claims = r
 	_, err := s.open(withKey).Create(as(t.Context(), alice), newMapping(heroID))
 	require.NoError(t, err)
+	assert.Equal(t, 1, r.asked, "what is made is claimed all the same")
 	found(t, s.open(withKey), alice, heroID)
+	assert.Equal(t, 1, r.asked)
+}
+
+func TestASealedIdentityIsNobodyElsesOnceUnsealedOnesAreTaken(t *testing.T) {
+	for name, missing := range map[string]bool{"made with its claim": false, "its claim is missing, its owner called": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t)
+			_, err := s.open(withKey).Create(as(t.Context(), alice), newMapping(heroID))
+			require.NoError(t, err)
+			if missing {
+				require.NoError(t, s.claims.Release(t.Context(), heroID))
+				found(t, s.open(withKey, accepting), alice, heroID)
+			}
+			s.heroCreates(bob, heroID)
+			refused(t, s.open(withKey, accepting), bob)
+			refused(t, s.open(withKey), bob)
+			refused(t, s.open(), bob)
+			found(t, s.open(withKey, accepting), alice, heroID)
+		})
+	}
+}
+
+func TestASealCountsForMoreThanAnothersClaim(t *testing.T) {
+	s := newService(t)
+	_, err := s.open(withKey).Create(as(t.Context(), alice), newMapping(heroID))
+	require.NoError(t, err)
+	require.NoError(t, s.claims.Release(t.Context(), heroID))
+	require.NoError(t, s.claims.Claim(t.Context(), heroID, bob))
 	found(t, s.open(withKey, accepting), alice, heroID)
-	assert.Zero(t, r.asked)
 }

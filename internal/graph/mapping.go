@@ -57,7 +57,7 @@ func (s *Store) Get(ctx context.Context, user identity.User) (identity.Mapping, 
 			"Your identity belongs to another communication resource than this service's.").Because(
 			fmt.Errorf("extension %s in the user's profile is for the ACS resource %.80q: set GRAPH_EXTENSION_NAME to another name", s.extension, e.Resource))
 	case s.seals.good(user, e):
-		return m, nil
+		return m, s.enter(ctx, m)
 	case s.seals.wanted() && (e.Seal != "" || !s.acceptUnsealed):
 		return identity.Mapping{}, notRecorded(fmt.Errorf("extension %s in the user's profile has no seal of GRAPH_MAPPING_KEYS", s.extension))
 	}
@@ -68,6 +68,18 @@ func (s *Store) Get(ctx context.Context, user identity.User) (identity.Mapping, 
 		s.reseal(ctx, caller, e)
 	}
 	return m, nil
+}
+
+// enter claims an identity whose seal is good while mappings without one are taken
+// too: else another user could. A seal counts for more than another's claim.
+func (s *Store) enter(ctx context.Context, m identity.Mapping) error {
+	if !s.acceptUnsealed {
+		return nil
+	}
+	if err := s.claims.Claim(ctx, m.AcsUserID, m.User); !errors.Is(err, identity.ErrClaimed) {
+		return err
+	}
+	return nil
 }
 
 func (s *Store) claim(ctx context.Context, m identity.Mapping) error {
@@ -150,11 +162,9 @@ func (s *Store) Create(ctx context.Context, m identity.Mapping) (identity.Mappin
 	if err != nil {
 		return identity.Mapping{}, err
 	}
-	// Before anybody can see it. A seal is as good, where it is asked for.
-	if !s.seals.wanted() || s.acceptUnsealed {
-		if err := s.claim(ctx, created); err != nil {
-			return identity.Mapping{}, err
-		}
+	// Before anybody can see it; also where seals are asked for, which may end.
+	if err := s.claim(ctx, created); err != nil {
+		return identity.Mapping{}, err
 	}
 	post := request{method: http.MethodPost, path: "/v1.0/me/extensions", body: e, creates: true}
 	if err := s.call(ctx, caller, post, nil); errors.Is(err, errRefusedCreate) {

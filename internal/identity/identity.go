@@ -15,6 +15,7 @@ import (
 	"iter"
 	"strings"
 	"time"
+	"unicode"
 
 	"acsauth/internal/secret"
 )
@@ -147,6 +148,17 @@ type Lister interface {
 	// yields them in any, and for an after that is not empty nothing but
 	// ErrUnordered.
 	Mappings(ctx context.Context, after string) iter.Seq2[Mapping, error]
+}
+
+// ClaimKey is what claims compare an ACS user id by: two spellings that ACS might
+// take for one have one key. Only what tells real ids apart counts.
+func ClaimKey(acsUserID string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(".:-", r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, acsUserID)
 }
 
 // Reason says why an ACS identity is to be deleted.

@@ -237,8 +237,8 @@ func TestOnAzurite(t *testing.T) {
 
 		require.NoError(t, s.Claim(t.Context(), m.AcsUserID, m.User))
 		assert.Equal(t, map[string]any{
-			"PartitionKey": "claims", "RowKey": storetest.Resource + "|" + m.AcsUserID, "User": m.User.Key(), "Schema": 1.0,
-		}, properties("claims", storetest.Resource+"|"+m.AcsUserID))
+			"PartitionKey": "claims", "RowKey": storetest.Resource + "|" + identity.ClaimKey(m.AcsUserID), "User": m.User.Key(), "Schema": 1.0,
+		}, properties("claims", storetest.Resource+"|"+identity.ClaimKey(m.AcsUserID)))
 	})
 
 	t.Run("a row that makes no sense is an error and keeps its place", func(t *testing.T) {
@@ -274,7 +274,7 @@ func TestOnAzurite(t *testing.T) {
 			require.ErrorContains(t, listError(t.Context(), s), "can't be read", name)
 			require.NoError(t, s.Clear(t.Context(), identity.Erasure{AcsUserID: m.AcsUserID, Reason: identity.ReasonErase}))
 
-			properties["PartitionKey"], properties["RowKey"] = claimsKey, storetest.Resource+"|"+m.AcsUserID
+			properties["PartitionKey"], properties["RowKey"] = claimsKey, storetest.Resource+"|"+identity.ClaimKey(m.AcsUserID)
 			entity, err = json.Marshal(properties)
 			require.NoError(t, err)
 			_, err = client.AddEntity(t.Context(), entity, nil)

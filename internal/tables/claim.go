@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"acsauth/internal/identity"
 )
@@ -84,5 +83,5 @@ func (s *Store) Release(ctx context.Context, acsUserID string) error {
 }
 
 func (s *Store) claimKey(acsUserID string) (string, error) {
-	return s.rowKey("", strings.ToLower(acsUserID))
+	return s.rowKey("", identity.ClaimKey(acsUserID))
 }
