@@ -16,8 +16,12 @@ import (
 	"acsauth/internal/localcloud/acsidentity"
 )
 
-// suspension outlasts every deadline of the handler.
-const suspension = 21 * time.Second
+const (
+	// suspension outlasts every deadline of the handler.
+	suspension = 21 * time.Second
+	// suspendedTimeout bounds a call of a process that is suspended meanwhile.
+	suspendedTimeout = suspension + 2*time.Minute
+)
 
 // TestSuspended stops a process in the middle of its work, just before an answer
 // reaches it, while its users are erased and made anew in another one.
@@ -44,6 +48,9 @@ func (w *world) suspendAt(p, other *process, at, call string) {
 	if call == deleteUser {
 		people = w.mapped(p, len(people))
 	}
+	patient := *w.client
+	patient.Timeout = suspendedTimeout
+	p.client = &patient
 	var reached atomic.Bool
 	suspended := make(chan struct{})
 	suspend := func(e *exchange) {
@@ -70,7 +77,10 @@ func (w *world) suspendAt(p, other *process, at, call string) {
 	}
 	time.Sleep(suspension)
 	require.NoError(w, p.cmd.Process.Signal(syscall.SIGCONT))
+	resumed := time.Now()
 	calls.Wait()
+	assert.Less(w, time.Since(resumed), answerTimeout, "from its resumption to its last answer")
+	p.client = w.client
 	for _, u := range people {
 		w.untilItWorks(p, getToken, u)
 		w.untilItWorks(other, getToken, u)
