@@ -129,11 +129,6 @@ func (c *Client) Resource() string {
 	return u.Hostname()
 }
 
-type createRequest struct {
-	Scopes           []string `json:"createTokenWithScopes,omitempty"`
-	ExpiresInMinutes int      `json:"expiresInMinutes,omitempty"`
-}
-
 type issueRequest struct {
 	Scopes           []string `json:"scopes"`
 	ExpiresInMinutes int      `json:"expiresInMinutes,omitempty"`
@@ -149,28 +144,9 @@ type exchangeRequest struct {
 // means that one may have been made; its RetryAfter is set where ACS says when to
 // try again, or most tries have failed of late.
 func (c *Client) CreateIdentity(ctx context.Context) (string, error) {
-	a, err := c.create(ctx, nil)
-	return a.Identity.ID, err
-}
-
-// CreateIdentityWithToken makes an identity and its first token in one call;
-// errors as CreateIdentity.
-func (c *Client) CreateIdentityWithToken(ctx context.Context, req identity.TokenRequest) (string, identity.Token, error) {
-	a, err := c.create(ctx, createRequest{req.Scopes, minutes(req.ExpiresIn)})
-	if err != nil {
-		return "", identity.Token{}, err
-	}
-	token, err := a.AccessToken.token()
-	if err != nil {
-		return "", identity.Token{}, fmt.Errorf("%w: %w", identity.ErrOutcomeUnknown, err)
-	}
-	return a.Identity.ID, token, nil
-}
-
-func (c *Client) create(ctx context.Context, body any) (identityAnswer, error) {
 	ctx = policy.WithRetryOptions(ctx, c.budget.createRetryOptions())
 	var a identityAnswer
-	err := c.call(ctx, c.signed, operation{method: http.MethodPost, path: "/identities", body: body, creates: true, quota: c.quotas.identities}, &a)
+	err := c.call(ctx, c.signed, operation{method: http.MethodPost, path: "/identities", creates: true, quota: c.quotas.identities}, &a)
 	if err == nil && !identity.IsACSUserID(a.Identity.ID) {
 		err = unexpected(fmt.Errorf("%w: the answer names no identity", identity.ErrOutcomeUnknown))
 	}
@@ -179,9 +155,9 @@ func (c *Client) create(ctx context.Context, body any) (identityAnswer, error) {
 		e.RetryAfter = max(e.RetryAfter, time.Second) // no time for another try
 	}
 	if err != nil {
-		return identityAnswer{}, err
+		return "", err
 	}
-	return a, nil
+	return a.Identity.ID, nil
 }
 
 // IssueToken issues a token; identity.ErrUnknownIdentity where ACS itself, and no

@@ -28,7 +28,6 @@ func TestRequestsAreThoseOfTheOfficialClient(t *testing.T) {
 		json      = "application/json"
 	)
 	date := time.Date(2026, 11, 22, 15, 2, 49, 0, time.UTC)
-	chatVoip := []string{"chat", "voip"}
 
 	for _, row := range []struct {
 		name   string
@@ -44,14 +43,6 @@ func TestRequestsAreThoseOfTheOfficialClient(t *testing.T) {
 			_, err := c.CreateIdentity(ctx)
 			return err
 		}, "POST", "/identities" + query, json, "", emptyHash, "07LZ6934nqJIrSEMlQMcvogHvfEDOKC7HQF91pnKyO8="},
-		{"create with token", func(ctx context.Context, c *Client) error {
-			_, _, err := c.CreateIdentityWithToken(ctx, identity.TokenRequest{Scopes: chatVoip})
-			return err
-		}, "POST", "/identities" + query, json, `{"createTokenWithScopes":["chat","voip"]}`, "fYTayOkxDFdoXd25BoJTvoTLLr5+QVfLFXvdJep6oNs=", "O5sRxQ05zqseM7rd9KB85b8EghuYT2Sgtubm9wRM0KM="},
-		{"create with token for 60 minutes", func(ctx context.Context, c *Client) error {
-			_, _, err := c.CreateIdentityWithToken(ctx, identity.TokenRequest{Scopes: chatVoip, ExpiresIn: time.Hour})
-			return err
-		}, "POST", "/identities" + query, json, `{"createTokenWithScopes":["chat","voip"],"expiresInMinutes":60}`, "jENEeifYNCidF9FcfXJ54WzhK3ED/2UrQyA4+oWOZKc=", "fAAwRo9yNnED5QKH68uduJMJxKPx0jzEwqaeTaFpWVg="},
 		{"issue", func(ctx context.Context, c *Client) error {
 			_, err := c.IssueToken(ctx, userID, identity.TokenRequest{Scopes: []string{"chat"}})
 			return err
