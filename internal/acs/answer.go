@@ -36,9 +36,8 @@ func (a tokenAnswer) token() (identity.Token, error) {
 
 type errorAnswer struct {
 	Error struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-		Target  string `json:"target"`
+		Code   string `json:"code"`
+		Target string `json:"target"`
 	} `json:"error"`
 }
 

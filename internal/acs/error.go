@@ -12,15 +12,13 @@ import (
 	"acsauth/internal/upstream"
 )
 
-// Error is a refusal by ACS.
+// Error is a refusal by ACS, without its message, which may quote the request.
 type Error struct {
-	Status  int    // HTTP status
-	Code    string // ACS's own, such as ValidationError; empty where the body was no error of ACS
-	Message string // for people; nothing to build on
-	Target  string // the field that Code is about, or empty
+	Status int    // HTTP status
+	Code   string // ACS's own, such as ValidationError; empty where the body was no error of ACS
+	Target string // the field that Code is about, or empty
 }
 
-// Error leaves the message out: it may quote the request.
 func (e *Error) Error() string {
 	s := fmt.Sprintf("acs answered %d", e.Status)
 	if e.Code != "" {
@@ -36,7 +34,7 @@ func (e *Error) Error() string {
 func refusal(op operation, resp *http.Response, body []byte) error {
 	var a errorAnswer
 	_ = unmarshal(body, &a) // a gateway in between answers in HTML
-	e := &Error{resp.StatusCode, a.Error.Code, a.Error.Message, a.Error.Target}
+	e := &Error{resp.StatusCode, a.Error.Code, a.Error.Target}
 
 	if op.creates && outcomeUnknown(resp, nil) {
 		return unavailable(fmt.Errorf("%w: %w", identity.ErrOutcomeUnknown, e), retryAfter(resp))
