@@ -89,12 +89,7 @@ func transportError(ctx context.Context, op operation, err error) error {
 	if op.creates && outcomeUnknown(nil, err) {
 		return unavailable(fmt.Errorf("%w: %w", identity.ErrOutcomeUnknown, cause), 0)
 	}
-	var refused interface {
-		error
-		NonRetriable()
-	}
-	if ctx.Err() == nil && errors.As(err, &refused) {
-		// azcore's word for a credential that got no token.
+	if ctx.Err() == nil && errors.As(err, new(interface{ NonRetriable() })) { // a credential got no token
 		return identity.Errorf(identity.CodeUpstreamRejected, "This service could not sign in to the communication service.").Because(cause)
 	}
 	return unavailable(cause, 0)
