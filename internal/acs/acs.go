@@ -186,32 +186,36 @@ func (c *Client) DeleteIdentity(ctx context.Context, acsUserID string) error {
 
 // ExchangeTeamsToken trades a Teams user's Entra token for an ACS token. An
 // *identity.Error with a teams_token_ code where ACS refuses that token.
-func (c *Client) ExchangeTeamsToken(ctx context.Context, x identity.TeamsExchange) (identity.Token, error) {
+func (c *Client) ExchangeTeamsToken(ctx context.Context, x identity.TeamsExchange) (token identity.Token, acsUserID string, err error) {
+	if x.Phone {
+		return c.exchangePhoneToken(ctx, x)
+	}
 	var a tokenAnswer
 	op := operation{method: http.MethodPost, path: "/teamsUser/:exchangeAccessToken",
 		body: exchangeRequest{x.Token.Reveal(), x.AppID, x.UserID}, exchanges: true, quota: c.quotas.exchanges, user: x.UserID}
 	if err := c.call(ctx, c.signed, op, &a); err != nil {
-		return identity.Token{}, err
+		return identity.Token{}, "", err
 	}
-	return a.token()
+	token, err = a.token()
+	return token, "", err
 }
 
-// ExchangeTeamsPhoneToken trades an Entra user token with the scope
+// exchangePhoneToken trades an Entra user token with the scope
 // TeamsExtension.ManageCalls for an ACS identity and token (Teams Phone
 // Extensibility, API version 2025-06-30 and later). The user's token is the
-// only authority. Errors as ExchangeTeamsToken.
-func (c *Client) ExchangeTeamsPhoneToken(ctx context.Context, x identity.TeamsExchange) (string, identity.Token, error) {
+// only authority.
+func (c *Client) exchangePhoneToken(ctx context.Context, x identity.TeamsExchange) (token identity.Token, acsUserID string, err error) {
 	var a identityAnswer
 	op := operation{method: http.MethodPost, path: "/access/teamsExtension/:exchangeAccessToken",
 		body: struct{}{}, bearer: x.Token, exchanges: true, quota: c.quotas.exchanges, user: x.UserID}
 	if err := c.call(ctx, c.bare, op, &a); err != nil {
-		return "", identity.Token{}, err
+		return identity.Token{}, "", err
 	}
 	if !identity.IsACSUserID(a.Identity.ID) {
-		return "", identity.Token{}, unexpected(fmt.Errorf("the answer names no identity"))
+		return identity.Token{}, "", unexpected(fmt.Errorf("the answer names no identity"))
 	}
-	token, err := a.AccessToken.token()
-	return a.Identity.ID, token, err
+	token, err = a.AccessToken.token()
+	return token, a.Identity.ID, err
 }
 
 // identityPath escapes the colons too, as the official JavaScript client does.

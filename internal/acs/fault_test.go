@@ -65,11 +65,11 @@ func TestFaults(t *testing.T) {
 	}
 	remove := func(ctx context.Context, c *Client) error { return c.DeleteIdentity(ctx, testID) }
 	exchange := func(ctx context.Context, c *Client) error {
-		_, err := c.ExchangeTeamsToken(ctx, identity.TeamsExchange{Token: secret.New("teams-token-value")})
+		_, _, err := c.ExchangeTeamsToken(ctx, identity.TeamsExchange{Token: secret.New("teams-token-value")})
 		return err
 	}
 	phone := func(ctx context.Context, c *Client) error {
-		_, _, err := c.ExchangeTeamsPhoneToken(ctx, identity.TeamsExchange{Token: secret.New("teams-token-value")})
+		_, _, err := c.ExchangeTeamsToken(ctx, identity.TeamsExchange{Token: secret.New("teams-token-value"), Phone: true})
 		return err
 	}
 	resets := func(w http.ResponseWriter, _ *http.Request) { reset(w) }
@@ -232,7 +232,7 @@ func TestTeamsPhoneExchangeCarriesTheUsersTokenAlone(t *testing.T) {
 		got = r
 		status(200, "", "", `{"identity":{"id":"`+testID+`"},"accessToken":`+goodToken+`}`)(w, r)
 	})
-	id, token, err := c.ExchangeTeamsPhoneToken(t.Context(), identity.TeamsExchange{Token: secret.New("user-token")})
+	token, id, err := c.ExchangeTeamsToken(t.Context(), identity.TeamsExchange{Token: secret.New("user-token"), Phone: true})
 	require.NoError(t, err)
 	assert.Equal(t, testID, id)
 	assert.Equal(t, "acs-token-value", token.Value.Reveal())

@@ -56,7 +56,7 @@ func TestRequestsAreThoseOfTheOfficialClient(t *testing.T) {
 		{"delete", func(ctx context.Context, c *Client) error { return c.DeleteIdentity(ctx, userID) },
 			"DELETE", userPath + query, "", "", emptyHash, "+wufp7lCPUQPfNpOKYerzuEtEhCaJOISaxwG0gwdCQA="},
 		{"exchange", func(ctx context.Context, c *Client) error {
-			_, err := c.ExchangeTeamsToken(ctx, identity.TeamsExchange{Token: secret.New("AADTOKEN"),
+			_, _, err := c.ExchangeTeamsToken(ctx, identity.TeamsExchange{Token: secret.New("AADTOKEN"),
 				AppID: "cccccccc-0000-0000-0000-000000000001", UserID: "dddddddd-0000-0000-0000-000000000002"})
 			return err
 		}, "POST", "/teamsUser/:exchangeAccessToken" + query, json,

@@ -265,9 +265,8 @@ type Issuer interface {
 	// DeleteIdentity deletes the identity and all its data; ErrUnknownIdentity.
 	DeleteIdentity(ctx context.Context, acsUserID string) error
 	// ExchangeTeamsToken returns an ACS token that lives as long as the Entra
-	// token. An *Error with a teams_token_ code when ACS refuses that token.
-	ExchangeTeamsToken(ctx context.Context, x TeamsExchange) (Token, error)
-	// ExchangeTeamsPhoneToken does so for Teams Phone Extensibility, where ACS
-	// has an identity for the user. Errors as ExchangeTeamsToken.
-	ExchangeTeamsPhoneToken(ctx context.Context, x TeamsExchange) (acsUserID string, token Token, err error)
+	// token. acsUserID is the identity that ACS has for the user where x is for
+	// Teams Phone Extensibility, else empty. An *Error with a teams_token_ code
+	// when ACS refuses the Entra token.
+	ExchangeTeamsToken(ctx context.Context, x TeamsExchange) (token Token, acsUserID string, err error)
 }

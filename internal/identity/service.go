@@ -150,17 +150,10 @@ func (s *Service) withIdentity(ctx context.Context, user User, work func(Mapping
 	}
 }
 
-// Exchange trades a Teams user's Entra token for an ACS token. It concerns no
-// mapping: ACS knows Teams users by their object id. For Teams Phone
-// Extensibility it has an identity of its own for them, acsUserID, which else is
-// empty.
+// Exchange trades a Teams user's Entra token for an ACS token, as the Issuer
+// does. It concerns no mapping: ACS knows Teams users by their object id.
 func (s *Service) Exchange(ctx context.Context, x TeamsExchange) (token Token, acsUserID string, err error) {
-	if x.Phone {
-		acsUserID, token, err = s.issuer.ExchangeTeamsPhoneToken(ctx, x)
-		return token, acsUserID, err
-	}
-	token, err = s.issuer.ExchangeTeamsToken(ctx, x)
-	return token, "", err
+	return s.issuer.ExchangeTeamsToken(ctx, x)
 }
 
 // Ready reports whether the store answers.

@@ -143,12 +143,8 @@ func (i *issuer) DeleteIdentity(ctx context.Context, id string) error {
 	})
 }
 
-func (i *issuer) ExchangeTeamsToken(context.Context, identity.TeamsExchange) (identity.Token, error) {
-	return identity.Token{}, errors.New("not part of these tests")
-}
-
-func (i *issuer) ExchangeTeamsPhoneToken(context.Context, identity.TeamsExchange) (string, identity.Token, error) {
-	return "", identity.Token{}, errors.New("not part of these tests")
+func (i *issuer) ExchangeTeamsToken(context.Context, identity.TeamsExchange) (identity.Token, string, error) {
+	return identity.Token{}, "", errors.New("not part of these tests")
 }
 
 func (i *issuer) forget(id string) {
