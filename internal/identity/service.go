@@ -79,7 +79,22 @@ func (s *Service) Ensure(ctx context.Context, user User) (m Mapping, created boo
 }
 
 // Find returns the user's mapping: CodeIdentityNotFound when there is none.
-func (s *Service) Find(ctx context.Context, user User) (Mapping, error) { return s.lookup(ctx, user) }
+func (s *Service) Find(ctx context.Context, user User) (Mapping, error) {
+	if m, ok := s.cache.get(user); ok {
+		return m, nil
+	}
+	m, err := share(ctx, s, "lookup "+user.Key(), func(ctx context.Context) (Mapping, error) {
+		return s.store.Get(ctx, user)
+	})
+	if errors.Is(err, ErrNotFound) || err == nil && m.Erasing {
+		return Mapping{}, noIdentity()
+	}
+	if err != nil {
+		return Mapping{}, err
+	}
+	s.cache.put(m)
+	return m, nil
+}
 
 // Token issues a token for the user's identity, which it makes when there is
 // none. When ACS no longer knows the identity, a new one takes its place.
@@ -134,7 +149,7 @@ func (s *Service) Revoke(ctx context.Context, user User) error {
 func (s *Service) withIdentity(ctx context.Context, user User, work func(Mapping) error) (Mapping, error) {
 	var dead string
 	for {
-		m, err := s.lookup(ctx, user)
+		m, err := s.Find(ctx, user)
 		if err != nil {
 			return Mapping{}, err
 		}
@@ -197,24 +212,6 @@ func (s *Service) issue(ctx context.Context, m Mapping, req TokenRequest) (Token
 		return Token{}, errStartOver
 	}
 	return token, err
-}
-
-// lookup returns the user's mapping without making one.
-func (s *Service) lookup(ctx context.Context, user User) (Mapping, error) {
-	if m, ok := s.cache.get(user); ok {
-		return m, nil
-	}
-	m, err := share(ctx, s, "lookup "+user.Key(), func(ctx context.Context) (Mapping, error) {
-		return s.store.Get(ctx, user)
-	})
-	if errors.Is(err, ErrNotFound) || err == nil && m.Erasing {
-		return Mapping{}, noIdentity()
-	}
-	if err != nil {
-		return Mapping{}, err
-	}
-	s.cache.put(m)
-	return m, nil
 }
 
 func noIdentity() *Error {
