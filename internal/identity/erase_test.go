@@ -54,24 +54,35 @@ func TestAnErasureIsNotTakenForALaterOne(t *testing.T) {
 }
 
 func TestAnErasedIdentityIsNotToldAfterwards(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		old, err := w.mapped(1)
-		require.NoError(t, err)
-		w.restart() // nothing is in memory
-		letGo := w.hold("got")
-		go func() { _, _ = w.mapped(1) }()
-		quiet() // it has read, and not told
-		require.NoError(t, w.Erase(t.Context(), user(1)))
-		go func() {
-			m, err := w.mapped(1)
-			assert.NoError(t, err)
-			assert.NotEqual(t, old.AcsUserID, m.AcsUserID)
-		}()
-		quiet()
-		letGo()
-		quiet()
-	})
+	for _, row := range []struct {
+		name string
+		ask  func(*world) (identity.Mapping, error)
+		then assert.ErrorAssertionFunc
+	}{
+		{"who asks for one has a new one", func(w *world) (identity.Mapping, error) { return w.mapped(1) }, assert.NoError},
+		{"who looks for one has none", func(w *world) (identity.Mapping, error) { return w.Find(w.Context(), user(1)) }, assert.Error},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				old, err := w.mapped(1)
+				require.NoError(t, err)
+				w.restart() // nothing is in memory
+				letGo := w.hold("got")
+				go func() { _, _ = row.ask(w) }()
+				quiet() // it has read, and not told
+				require.NoError(t, w.Erase(t.Context(), user(1)))
+				go func() {
+					m, err := row.ask(w)
+					row.then(t, err)
+					assert.NotEqual(t, old.AcsUserID, m.AcsUserID)
+				}()
+				quiet()
+				letGo()
+				quiet()
+			})
+		})
+	}
 }
 
 // A sweep that fails to mark what a caller's erasure has marked meanwhile does

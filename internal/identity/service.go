@@ -55,27 +55,20 @@ func (s *Service) ReuseTokens(lasting time.Duration) { s.reuse = newReuse(lastin
 // Ensure returns the user's mapping and makes the identity when there is none.
 // created tells whether this very call made it.
 func (s *Service) Ensure(ctx context.Context, user User) (m Mapping, created bool, err error) {
-	for round := 0; ; round++ {
-		if m, ok := s.cache.get(user); ok {
-			return m, false, nil
-		}
-		mine, created := false, false // stay so for the callers that wait for another's work
-		m, err := share(ctx, s, "ensure "+user.Key(), func(ctx context.Context) (m Mapping, err error) {
-			mine = true
-			if m, created, err = s.findOrCreate(ctx, user); err == nil {
-				s.noteUnnoted(ctx, unnotedAtOnce)
-			}
-			return m, err
-		})
-		if err != nil {
-			return Mapping{}, false, err
-		}
-		// Another's work may have read the mapping before an erasure that this
-		// call's user has had the answer to. A second round has begun after that.
-		if mine || round > 0 || !s.cache.isErasing(m) {
-			return m, created, nil
-		}
+	if m, ok := s.cache.get(user); ok {
+		return m, false, nil
 	}
+	made := false // stays so for the callers that wait for another's work
+	m, err = s.shareMapping(ctx, "ensure "+user.Key(), func(ctx context.Context) (m Mapping, err error) {
+		if m, made, err = s.findOrCreate(ctx, user); err == nil {
+			s.noteUnnoted(ctx, unnotedAtOnce)
+		}
+		return m, err
+	})
+	if err != nil {
+		return Mapping{}, false, err
+	}
+	return m, made, nil
 }
 
 // Find returns the user's mapping: CodeIdentityNotFound when there is none.
@@ -83,17 +76,17 @@ func (s *Service) Find(ctx context.Context, user User) (Mapping, error) {
 	if m, ok := s.cache.get(user); ok {
 		return m, nil
 	}
-	m, err := share(ctx, s, "lookup "+user.Key(), func(ctx context.Context) (Mapping, error) {
-		return s.store.Get(ctx, user)
+	m, err := s.shareMapping(ctx, "find "+user.Key(), func(ctx context.Context) (Mapping, error) {
+		m, err := s.store.Get(ctx, user)
+		if err == nil && !m.Erasing {
+			s.cache.put(m)
+		}
+		return m, err
 	})
 	if errors.Is(err, ErrNotFound) || err == nil && m.Erasing {
 		return Mapping{}, noIdentity()
 	}
-	if err != nil {
-		return Mapping{}, err
-	}
-	s.cache.put(m)
-	return m, nil
+	return m, err
 }
 
 // Token issues a token for the user's identity, which it makes when there is
@@ -240,6 +233,22 @@ func share[T any](ctx context.Context, s *Service, key string, work func(context
 	case <-ctx.Done():
 		var none T
 		return none, ctx.Err()
+	}
+}
+
+// shareMapping is share for work that reads a user's mapping. Another's may have
+// read it before an erasure that this call's user has had the answer to; a second
+// round has begun after that.
+func (s *Service) shareMapping(ctx context.Context, key string, work func(context.Context) (Mapping, error)) (Mapping, error) {
+	for round := 0; ; round++ {
+		mine := false
+		m, err := share(ctx, s, key, func(ctx context.Context) (Mapping, error) {
+			mine = true
+			return work(ctx)
+		})
+		if err != nil || mine || round > 0 || !s.cache.isErasing(m) {
+			return m, err
+		}
 	}
 }
 
