@@ -107,8 +107,12 @@ func (s *Service) finish(ctx context.Context, m Mapping) error {
 	if err := s.deleteIdentity(ctx, m.AcsUserID); err != nil {
 		return err
 	}
-	if err := s.store.Delete(ctx, m); err != nil && !errors.Is(err, ErrNotFound) {
-		return unavailableUnlessCoded(err)
+	err := s.store.Delete(ctx, m)
+	if errors.Is(err, ErrVersion) { // nobody changes a marked mapping but another call that finishes it
+		return contended().Because(err)
+	}
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
 	}
 	return s.erasures.Clear(ctx, Erasure{AcsUserID: m.AcsUserID, User: m.User, Reason: ReasonErase})
 }
@@ -120,15 +124,6 @@ func (s *Service) deleteIdentity(ctx context.Context, acsUserID string) error {
 	if errors.Is(err, ErrUnknownIdentity) {
 		s.log.LogAttrs(ctx, slog.LevelInfo, "ACS does not know an identity that is to be deleted", slog.String("acsUserId", acsUserID))
 		return nil
-	}
-	return err
-}
-
-// unavailableUnlessCoded wraps ErrVersion: nobody changes a marked mapping but
-// another call that finishes it.
-func unavailableUnlessCoded(err error) error {
-	if errors.Is(err, ErrVersion) {
-		return contended().Because(err)
 	}
 	return err
 }
