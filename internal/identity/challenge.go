@@ -19,10 +19,8 @@ const maxClaims = 4 << 10
 // NewChallenge leaves out claims that are no JSON object of a fair size.
 func NewChallenge(authorizationURI, claims string) Challenge {
 	c := Challenge{AuthorizationURI: authorizationURI}
-	var object map[string]json.RawMessage
 	var compact bytes.Buffer
-	if len(claims) <= maxClaims && json.Unmarshal([]byte(claims), &object) == nil && object != nil &&
-		json.Compact(&compact, []byte(claims)) == nil {
+	if len(claims) <= maxClaims && json.Compact(&compact, []byte(claims)) == nil && compact.Bytes()[0] == '{' {
 		c.Claims = compact.String()
 	}
 	return c
