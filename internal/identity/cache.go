@@ -33,15 +33,15 @@ type cached struct {
 }
 
 func newCache(now func() time.Time) *cache {
-	mappings, err := lru.New[User, cached](cacheSize)
+	return &cache{now: now, mappings: newLRU[User, cached](cacheSize), erasing: newLRU[string, int](cacheSize)}
+}
+
+func newLRU[K comparable, V any](size int) *lru.Cache[K, V] {
+	c, err := lru.New[K, V](size)
 	if err != nil {
 		panic(err) // only a size below one is an error
 	}
-	erasing, err := lru.New[string, int](cacheSize)
-	if err != nil {
-		panic(err)
-	}
-	return &cache{now: now, mappings: mappings, erasing: erasing}
+	return c
 }
 
 func (c *cache) get(user User) (Mapping, bool) {

@@ -41,11 +41,7 @@ type kept struct {
 }
 
 func newReuse(lasting time.Duration, now func() time.Time) *reuse {
-	tokens, err := lru.New[string, []kept](reuseSize)
-	if err != nil {
-		panic(err) // only a size below one is an error
-	}
-	return &reuse{lasting: lasting, now: now, tokens: tokens, seed: maphash.MakeSeed()}
+	return &reuse{lasting: lasting, now: now, tokens: newLRU[string, []kept](reuseSize), seed: maphash.MakeSeed()}
 }
 
 // kindOf tells requests apart whose tokens must not stand in for one another.
