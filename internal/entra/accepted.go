@@ -6,17 +6,16 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 )
 
-// maxAccepted is twice the tokens that ACS grants a resource in a minute. An entry
+// maxAccepted is about how many tokens ACS grants a resource in a minute. An entry
 // has about a kilobyte.
 const maxAccepted = 2048
 
-// acceptedTokens remembers the tokens that were accepted, for a client sends the
-// same one for an hour. Only their form and signature are taken for granted then:
-// the claims are held against Expected and the clock on every call. An entry
-// counts as long as the keys that it was checked with are the current ones.
-type acceptedTokens struct {
-	byHash *lru.Cache[[sha256.Size]byte, accepted]
-}
+// acceptedTokens remembers the tokens that were accepted, by their hash, for a
+// client sends the same one for an hour. Only their form and signature are taken
+// for granted then: the claims are held against Expected and the clock on every
+// call. An entry counts as long as the keys that it was checked with are the
+// current ones.
+type acceptedTokens = lru.Cache[[sha256.Size]byte, accepted]
 
 type accepted struct {
 	claims claims
@@ -24,10 +23,10 @@ type accepted struct {
 	keys   *keys
 }
 
-func newAcceptedTokens() acceptedTokens {
-	byHash, err := lru.New[[sha256.Size]byte, accepted](maxAccepted)
+func newAcceptedTokens() *acceptedTokens {
+	tokens, err := lru.New[[sha256.Size]byte, accepted](maxAccepted)
 	if err != nil {
 		panic(err) // only a size below one is an error
 	}
-	return acceptedTokens{byHash}
+	return tokens
 }

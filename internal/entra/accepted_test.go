@@ -61,16 +61,16 @@ func TestRefusedTokensAreNotRemembered(t *testing.T) {
 		_, err = v.Verify(t.Context(), tokenOf(d, testKeyID, 1))
 		require.Error(t, err)
 	}
-	assert.Zero(t, v.accepted.byHash.Len())
+	assert.Zero(t, v.accepted.Len())
 }
 
 func TestAcceptedTokensAreBounded(t *testing.T) {
 	d := newDirectory(t)
 	v := d.verifier(t)
 	for i := range maxAccepted + 10 {
-		v.accepted.byHash.Add([32]byte{byte(i), byte(i >> 8)}, accepted{})
+		v.accepted.Add([32]byte{byte(i), byte(i >> 8)}, accepted{})
 	}
 	_, err := v.Verify(t.Context(), d.goodToken())
 	require.NoError(t, err)
-	assert.Equal(t, maxAccepted, v.accepted.byHash.Len())
+	assert.Equal(t, maxAccepted, v.accepted.Len())
 }

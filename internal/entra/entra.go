@@ -79,7 +79,7 @@ type Verifier struct {
 	client   *http.Client
 	now      func() time.Time
 	issuers  map[string]*issuer // by claim iss
-	accepted acceptedTokens
+	accepted *acceptedTokens
 }
 
 // issuer is one accepted value of claim iss with what goes with it.
@@ -144,7 +144,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (identity.Caller, err
 		return identity.Caller{}, invalid("The access token is malformed.").Because(errTooLong)
 	}
 	hash := sha256.Sum256([]byte(raw))
-	if a, ok := v.accepted.byHash.Get(hash); ok {
+	if a, ok := v.accepted.Get(hash); ok {
 		if current, err := a.issuer.keys.fresh(ctx); err == nil && current == a.keys {
 			return v.check(a.claims, a.issuer, raw)
 		}
@@ -171,7 +171,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (identity.Caller, err
 	}
 	caller, err := v.check(c, iss, raw)
 	if err == nil {
-		v.accepted.byHash.Add(hash, accepted{c, iss, s.keys})
+		v.accepted.Add(hash, accepted{c, iss, s.keys})
 	}
 	return caller, err
 }
