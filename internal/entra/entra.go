@@ -225,13 +225,3 @@ func (v *Verifier) Warm(ctx context.Context) error {
 
 // Issuers returns the accepted values of claim iss, sorted.
 func (v *Verifier) Issuers() []string { return slices.Sorted(maps.Keys(v.issuers)) }
-
-// Ready reports whether there are keys for every issuer.
-func (v *Verifier) Ready() bool {
-	for _, iss := range v.issuers {
-		if !iss.keys.usable() {
-			return false
-		}
-	}
-	return true
-}

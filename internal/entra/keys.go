@@ -173,8 +173,6 @@ func (k *KeySet) trusted(set *keys) bool {
 	return set != nil && k.now().Sub(set.fetched) <= keysExpire
 }
 
-func (k *KeySet) usable() bool { return k.trusted(k.current.Load()) }
-
 // Warm fetches the keys unless there are some.
 func (k *KeySet) Warm(ctx context.Context) error {
 	_, err := k.fresh(ctx)

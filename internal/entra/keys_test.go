@@ -115,12 +115,12 @@ func TestGoodKeysOutliveWhateverTheEndpointAnswers(t *testing.T) {
 			cold := d.verifier(t)
 			_, err = cold.Verify(t.Context(), tokenOf(d, testKeyID, 0))
 			assert.Equal(t, identity.CodeUpstreamUnavailable, identity.CodeOf(err), "a cold start is our trouble")
-			assert.False(t, cold.Ready())
+			assert.ErrorIs(t, cold.Warm(t.Context()), errNoKeys)
 			d.serve(*good)
 			d.advance(maxColdPause)
 			_, err = cold.Verify(t.Context(), tokenOf(d, testKeyID, 0))
 			assert.NoError(t, err, "it recovers by itself")
-			assert.True(t, cold.Ready())
+			assert.NoError(t, cold.Warm(t.Context()))
 		})
 	}
 }
