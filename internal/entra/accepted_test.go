@@ -31,7 +31,7 @@ func TestAnAcceptedTokenIsRefusedOnceItsKeyIsWithdrawn(t *testing.T) {
 	token := d.goodToken()
 	_, err := v.Verify(t.Context(), token)
 	require.NoError(t, err)
-	d.serve(keySet(publicJWK("key-2", &testKeys()[1].PublicKey)))
+	d.serve(keysAnswer(publicJWK("key-2", &testKeys()[1].PublicKey)))
 	_, err = v.Verify(t.Context(), tokenOf(d, "key-2", 1)) // brings the new keys
 	require.NoError(t, err)
 	_, err = v.Verify(t.Context(), token)

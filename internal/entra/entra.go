@@ -7,7 +7,7 @@
 //   - the request carries exactly one, in one Authorization header;
 //   - it is a compact JWS in canonical base64url, at most 8 KiB long, whose
 //     header holds nothing but alg, kid, typ and x5t, with alg RS256;
-//   - one of the issuer's current keys has signed it (KeySet);
+//   - one of the issuer's current keys has signed it;
 //   - go-oidc's verifier agrees on issuer, audience, expiry and signature;
 //   - a second, stricter reading of its claims agrees with Expected: names in
 //     their exact case, none twice, nothing but UTF-8, each of its right type.
@@ -85,7 +85,7 @@ type Verifier struct {
 // issuer is one accepted value of claim iss with what goes with it.
 type issuer struct {
 	issuerForm
-	keys      *KeySet
+	keys      *keySet
 	verifiers map[string]*oidc.IDTokenVerifier // by claim aud
 }
 
@@ -103,10 +103,10 @@ func New(expected Expected, client *http.Client, log *slog.Logger, now func() ti
 		if !identity.IsGUID(tenantID) {
 			return nil, fmt.Errorf("entra: tenant id %q is not a GUID", tenantID)
 		}
-		var keys *KeySet
+		var keys *keySet
 		for _, form := range expected.forms(strings.ToLower(tenantID)) {
 			if keys == nil || keys.url != form.keysURL {
-				keys = NewKeySet(form.keysURL, form.keyIssuers, form.tenantID, client, log, now)
+				keys = newKeySet(form.keysURL, form.keyIssuers, form.tenantID, client, log, now)
 			}
 			v.issuers[form.iss] = &issuer{form, keys, v.verifiersFor(form.iss, keys)}
 		}
@@ -114,7 +114,7 @@ func New(expected Expected, client *http.Client, log *slog.Logger, now func() ti
 	return v, nil
 }
 
-func (v *Verifier) verifiersFor(iss string, keys *KeySet) map[string]*oidc.IDTokenVerifier {
+func (v *Verifier) verifiersFor(iss string, keys *keySet) map[string]*oidc.IDTokenVerifier {
 	verifiers := map[string]*oidc.IDTokenVerifier{}
 	for _, aud := range v.expected.Audiences {
 		verifiers[aud] = oidc.NewVerifier(iss, keys, &oidc.Config{
@@ -218,7 +218,7 @@ func invalid(detail string) *identity.Error {
 func (v *Verifier) Warm(ctx context.Context) error {
 	var errs []error
 	for _, iss := range v.issuers {
-		errs = append(errs, iss.keys.Warm(ctx))
+		errs = append(errs, iss.keys.warm(ctx))
 	}
 	return errors.Join(errs...)
 }

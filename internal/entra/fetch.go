@@ -17,7 +17,7 @@ type fetch struct {
 
 // begin returns the fetch under way, or starts one unless that is too early by
 // gate: then nil.
-func (k *KeySet) begin(gate *time.Time) *fetch {
+func (k *keySet) begin(gate *time.Time) *fetch {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.underway != nil {
@@ -43,7 +43,7 @@ func (f *fetch) wait(ctx context.Context) error {
 }
 
 // run fetches once and says when the next fetch of its kind may begin.
-func (k *KeySet) run(f *fetch, gate *time.Time) {
+func (k *keySet) run(f *fetch, gate *time.Time) {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
 	byID, err := k.get(ctx)
@@ -72,7 +72,7 @@ func (k *KeySet) run(f *fetch, gate *time.Time) {
 }
 
 // get asks the endpoint. Any answer that holds no usable key is an error.
-func (k *KeySet) get(ctx context.Context) (map[string][]key, error) {
+func (k *keySet) get(ctx context.Context) (map[string][]key, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url, nil)
 	if err != nil {
 		return nil, err

@@ -140,7 +140,7 @@ func TestSeveralTenants(t *testing.T) {
 func TestAKeyOfOneTenantDoesNotSignForAnother(t *testing.T) {
 	d := newDirectory(t)
 	issuer := func(tenant string) string { return strings.Replace(d.issuer(), testTenant, tenant, 1) }
-	d.serve(keySet(
+	d.serve(keysAnswer(
 		publicJWK("mine", &testKeys()[0].PublicKey, object{"issuer": issuer(testTenant)}),
 		publicJWK("hers", &testKeys()[1].PublicKey, object{"issuer": issuer(secondTenant)}),
 	))

@@ -33,7 +33,7 @@ type jwk struct {
 
 // parse reads a JWK set. A key that is unfit for RS256, weak, broken or another
 // issuer's is left out; it does not spoil the others.
-func (k *KeySet) parse(body []byte) (map[string][]key, error) {
+func (k *keySet) parse(body []byte) (map[string][]key, error) {
 	var set struct {
 		Keys []jsontext.Value `json:"keys"`
 	}
@@ -57,7 +57,7 @@ func (k *KeySet) parse(body []byte) (map[string][]key, error) {
 	return byID, nil
 }
 
-func (k *KeySet) mayUse(key jwk) bool {
+func (k *keySet) mayUse(key jwk) bool {
 	issuer := strings.ReplaceAll(key.Issuer, "{tenantid}", k.tenantID)
 	return key.Type == "RSA" &&
 		key.ID != "" && len(key.ID) <= maxKeyID &&

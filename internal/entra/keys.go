@@ -30,14 +30,14 @@ const (
 	maxKeyID       = 128
 )
 
-// KeySet holds the signing keys of one issuer and fetches them from its JWKS
+// keySet holds the signing keys of one issuer and fetches them from its JWKS
 // endpoint. It implements oidc.KeySet, and differs from go-oidc's own in what an
 // attacker can make it do: next to nothing. A bad signature never causes a fetch,
 // and unknown key ids cause one in five minutes, one in 30 seconds while the
 // endpoint fails, however many arrive. Good keys outlive any failure of the
 // endpoint for a day. The price: a key that Entra ID puts to use at once, without
 // publishing it first, may be refused for up to five minutes.
-type KeySet struct {
+type keySet struct {
 	url      string
 	issuers  []string // what a key's own issuer may be
 	tenantID string
@@ -67,15 +67,15 @@ var (
 	errBadSignature = errors.New("the signature is wrong")
 )
 
-// NewKeySet makes no network call. Keys whose own issuer is none of issuers,
+// newKeySet makes no network call. Keys whose own issuer is none of issuers,
 // after {tenantid} has been replaced, are left out.
-func NewKeySet(url string, issuers []string, tenantID string, client *http.Client, log *slog.Logger, now func() time.Time) *KeySet {
-	return &KeySet{url: url, issuers: issuers, tenantID: tenantID, client: client, log: log, now: now}
+func newKeySet(url string, issuers []string, tenantID string, client *http.Client, log *slog.Logger, now func() time.Time) *keySet {
+	return &keySet{url: url, issuers: issuers, tenantID: tenantID, client: client, log: log, now: now}
 }
 
-// signatureCheck goes through go-oidc's verifier to the KeySet and back. It
+// signatureCheck goes through go-oidc's verifier to the keySet and back. It
 // saves taking the token apart again, and brings what go-oidc does not hand on:
-// the keys that were used and the KeySet's error.
+// the keys that were used and the keySet's error.
 type signatureCheck struct {
 	token token
 	keys  *keys
@@ -90,7 +90,7 @@ func (s *signatureCheck) context(ctx context.Context) context.Context {
 
 // VerifySignature implements oidc.KeySet: it returns the payload of a compact
 // JWS that one of the keys has signed with RS256.
-func (k *KeySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
+func (k *keySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
 	s, ok := ctx.Value(signatureCheckKey{}).(*signatureCheck)
 	if !ok || s.token.raw != jwt {
 		s = &signatureCheck{}
@@ -105,7 +105,7 @@ func (k *KeySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error
 }
 
 // verify returns the keys of which one has signed t.
-func (k *KeySet) verify(ctx context.Context, t token) (*keys, error) {
+func (k *keySet) verify(ctx context.Context, t token) (*keys, error) {
 	set, candidates, err := k.find(ctx, t.header.kid)
 	if err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func (k *KeySet) verify(ctx context.Context, t token) (*keys, error) {
 
 // find returns the keys of that id, and the set they are of; errNoKeys or
 // errUnknownKey.
-func (k *KeySet) find(ctx context.Context, kid string) (*keys, []key, error) {
+func (k *keySet) find(ctx context.Context, kid string) (*keys, []key, error) {
 	set, err := k.fresh(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -151,7 +151,7 @@ func (k *KeySet) find(ctx context.Context, kid string) (*keys, []key, error) {
 }
 
 // fresh returns keys that may be trusted, and sees to it that they stay fresh.
-func (k *KeySet) fresh(ctx context.Context) (*keys, error) {
+func (k *keySet) fresh(ctx context.Context) (*keys, error) {
 	set := k.current.Load()
 	if k.trusted(set) {
 		if k.now().Sub(set.fetched) > keysRefresh {
@@ -169,12 +169,12 @@ func (k *KeySet) fresh(ctx context.Context) (*keys, error) {
 	return k.current.Load(), nil
 }
 
-func (k *KeySet) trusted(set *keys) bool {
+func (k *keySet) trusted(set *keys) bool {
 	return set != nil && k.now().Sub(set.fetched) <= keysExpire
 }
 
-// Warm fetches the keys unless there are some.
-func (k *KeySet) Warm(ctx context.Context) error {
+// warm fetches the keys unless there are some.
+func (k *keySet) warm(ctx context.Context) error {
 	_, err := k.fresh(ctx)
 	return err
 }

@@ -67,7 +67,7 @@ func TestTheFirstTokensOfANewKeyPass(t *testing.T) {
 	d := newDirectory(t)
 	v := d.verifier(t)
 	require.NoError(t, v.Warm(t.Context()))
-	d.serve(keySet(publicJWK(testKeyID, &testKeys()[0].PublicKey), publicJWK("key-2", &testKeys()[1].PublicKey)))
+	d.serve(keysAnswer(publicJWK(testKeyID, &testKeys()[0].PublicKey), publicJWK("key-2", &testKeys()[1].PublicKey)))
 	token := tokenOf(d, "key-2", 1)
 	atOnce(64, func(int) {
 		_, err := v.Verify(t.Context(), token)
@@ -84,12 +84,12 @@ func TestGoodKeysOutliveWhateverTheEndpointAnswers(t *testing.T) {
 		"500":             status(500, "no"),
 		"empty":           status(200, ""),
 		"an empty object": status(200, "{}"),
-		"no keys":         keySet(),
+		"no keys":         keysAnswer(),
 		"keys of null":    status(200, `{"keys":null}`),
 		"HTML":            status(200, "<html></html>"),
 		"cut short":       status(200, `{"keys":[{"kty":"RSA"`),
 		"keys twice":      status(200, `{"keys":[],"keys":[]}`),
-		"only a weak key": keySet(weak),
+		"only a weak key": keysAnswer(weak),
 		"too long":        status(200, `{"keys":[`+strings.Repeat(" ", maxKeysSize)+`]}`),
 		"a redirect":      func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
 		"a broken answer": func(w http.ResponseWriter, _ *http.Request) {
@@ -192,7 +192,7 @@ func TestWithdrawnKeysGo(t *testing.T) {
 	d := newDirectory(t)
 	v := d.verifier(t)
 	require.NoError(t, v.Warm(t.Context()))
-	d.serve(keySet(publicJWK("key-2", &testKeys()[1].PublicKey)))
+	d.serve(keysAnswer(publicJWK("key-2", &testKeys()[1].PublicKey)))
 	d.advance(keysRefresh + time.Second)
 	_, err := v.Verify(t.Context(), tokenOf(d, testKeyID, 0))
 	assert.NoError(t, err, "served with what is there while the new keys come")
@@ -240,7 +240,7 @@ func TestUnfitKeysAreLeftOutOneByOne(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDirectory(t)
-			d.serve(keySet(publicJWK("unfit", other, change), good))
+			d.serve(keysAnswer(publicJWK("unfit", other, change), good))
 			v := d.verifier(t)
 			_, err := v.Verify(t.Context(), d.goodToken())
 			assert.NoError(t, err, "the good key beside it")
@@ -264,7 +264,7 @@ func TestOneKeyWithANameTwiceSpoilsNoOther(t *testing.T) {
 func TestAKeyMaySignForItsOwnIssuer(t *testing.T) {
 	d := newDirectory(t)
 	for _, issuer := range []string{d.issuer(), d.URL + "/{tenantid}/v2.0"} {
-		d.serve(keySet(publicJWK(testKeyID, &testKeys()[0].PublicKey, object{"issuer": issuer})))
+		d.serve(keysAnswer(publicJWK(testKeyID, &testKeys()[0].PublicKey, object{"issuer": issuer})))
 		_, err := d.verifier(t).Verify(t.Context(), d.goodToken())
 		assert.NoError(t, err, issuer)
 	}
@@ -272,7 +272,7 @@ func TestAKeyMaySignForItsOwnIssuer(t *testing.T) {
 
 func TestOneIDForTwoKeys(t *testing.T) {
 	d := newDirectory(t)
-	d.serve(keySet(publicJWK("same", &testKeys()[0].PublicKey), publicJWK("same", &testKeys()[1].PublicKey)))
+	d.serve(keysAnswer(publicJWK("same", &testKeys()[0].PublicKey), publicJWK("same", &testKeys()[1].PublicKey)))
 	v := d.verifier(t)
 	for key := range testKeys() {
 		_, err := v.Verify(t.Context(), tokenOf(d, "same", key))

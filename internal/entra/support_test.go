@@ -63,7 +63,7 @@ func newDirectory(t testing.TB) *directory {
 		(*d.answer.Load())(w, r)
 	}))
 	t.Cleanup(d.Close)
-	d.serve(keySet(publicJWK(testKeyID, &testKeys()[0].PublicKey)))
+	d.serve(keysAnswer(publicJWK(testKeyID, &testKeys()[0].PublicKey)))
 	d.setNow(testNow)
 	return d
 }
@@ -89,7 +89,7 @@ func (d *directory) verifier(t testing.TB, change ...func(*Expected)) *Verifier 
 	return v
 }
 
-func keySet(keys ...object) http.HandlerFunc {
+func keysAnswer(keys ...object) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(object{"keys": keys})
 	}

@@ -67,7 +67,7 @@ func parseHeader(b []byte) (h header, err error) {
 			return text(value, &h.kid)
 		case "typ":
 			return text(value, &h.typ)
-		case "x5t": // a second name of the key: KeySet holds it to that
+		case "x5t": // a second name of the key: keySet holds it to that
 			return text(value, &h.x5t)
 		}
 		// crit, jku, jwk, x5u, zip, b64, cty, and the nonce of tokens that are

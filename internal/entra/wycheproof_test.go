@@ -47,8 +47,8 @@ func TestWycheproof(t *testing.T) {
 		d := newDirectory(t)
 		// One good key beside it, so that a set with nothing usable in it is not
 		// what refuses the rest.
-		d.serve(keySet(jwk, publicJWK("another", &testKeys()[1].PublicKey)))
-		keys := NewKeySet(d.URL, nil, testTenant, http.DefaultClient, slog.New(slog.DiscardHandler), time.Now)
+		d.serve(keysAnswer(jwk, publicJWK("another", &testKeys()[1].PublicKey)))
+		keys := newKeySet(d.URL, nil, testTenant, http.DefaultClient, slog.New(slog.DiscardHandler), time.Now)
 		for _, test := range group.Tests {
 			_, err := keys.VerifySignature(t.Context(), test.JWS)
 			want := jwk["alg"] == "RS256" && test.Result == "valid"
