@@ -49,8 +49,8 @@ const maxLifetime = 25 * time.Hour
 
 // Expected lists what an access token has to be.
 type Expected struct {
-	// AuthorityHost is where the issuers live, "https://host" without a path;
-	// DefaultAuthorityHost where empty.
+	// AuthorityHost is where the issuers live, "https://host" without a path, such
+	// as DefaultAuthorityHost. Required.
 	AuthorityHost string
 	// Tenants are the tenant ids whose issuers are accepted; claim tid must be
 	// that of the issuer. Required.
@@ -92,11 +92,8 @@ type issuer struct {
 // New makes no network call: keys are fetched when they are first needed, or by
 // Warm. client must not follow redirects. now is the clock.
 func New(expected Expected, client *http.Client, log *slog.Logger, now func() time.Time) (*Verifier, error) {
-	if expected.AuthorityHost == "" {
-		expected.AuthorityHost = DefaultAuthorityHost
-	}
-	if len(expected.Tenants) == 0 || len(expected.Audiences) == 0 || expected.Scope == "" {
-		return nil, errors.New("entra: want at least one tenant, one audience and a scope")
+	if expected.AuthorityHost == "" || len(expected.Tenants) == 0 || len(expected.Audiences) == 0 || expected.Scope == "" {
+		return nil, errors.New("entra: want an authority host, at least one tenant, one audience and a scope")
 	}
 	v := &Verifier{expected: expected, client: client, now: now, issuers: map[string]*issuer{}, accepted: newAcceptedTokens()}
 	for _, tenantID := range expected.Tenants {

@@ -59,14 +59,11 @@ type msalClient struct {
 // NewOnBehalfOf makes no network call. clientID is this API's; expected is what
 // the Verifier has, whose callers these are; client must not follow redirects.
 func NewOnBehalfOf(expected Expected, clientID string, credential Credential, client *http.Client) (*OnBehalfOf, error) {
-	if expected.AuthorityHost == "" {
-		expected.AuthorityHost = DefaultAuthorityHost
-	}
 	if expected.Policy != "" {
 		return nil, errors.New("entra: Azure AD B2C has no On-Behalf-Of flow")
 	}
-	if len(expected.Tenants) == 0 {
-		return nil, errors.New("entra: want at least one tenant")
+	if expected.AuthorityHost == "" || len(expected.Tenants) == 0 {
+		return nil, errors.New("entra: want an authority host and at least one tenant")
 	}
 	cred, err := credential.forMSAL(expected.AuthorityHost)
 	if err != nil {
