@@ -96,29 +96,16 @@ func hasCode(err error, status int, codes ...aztables.TableErrorCode) bool {
 		slices.Contains(codes, aztables.TableErrorCode(answer.ErrorCode))
 }
 
-// marking wraps the transport's errors, those of reading a body among them, so
-// that fail can tell them from an answer that makes no sense.
-type marking struct{ next policy.Transporter }
+// marking wraps the transport's errors, so that fail can tell them from an answer
+// that makes no sense.
+type marking struct{ next upstream.Guard }
 
 func (m marking) Do(req *http.Request) (*http.Response, error) {
 	resp, err := m.next.Do(req)
 	if err != nil {
 		return nil, &transportError{err}
 	}
-	if resp != nil && resp.Body != nil {
-		resp.Body = markingBody{resp.Body}
-	}
 	return resp, nil
-}
-
-type markingBody struct{ io.ReadCloser }
-
-func (b markingBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
-		err = &transportError{err}
-	}
-	return n, err
 }
 
 type transportError struct{ err error }

@@ -174,7 +174,7 @@ func clientOptions(o Options, endpoint string) *aztables.ClientOptions {
 			TryTimeout:    tryTimeout,
 		},
 		Telemetry: policy.TelemetryOptions{ApplicationID: "acsauth"},
-		Transport: upstream.Guard{Next: marking{o.Transport}},
+		Transport: marking{upstream.Guard{Next: o.Transport}},
 	}}
 }
 
