@@ -133,6 +133,20 @@ func (s *Store) do(ctx context.Context, transact func(func(*bbolt.Tx) error) err
 	return nil
 }
 
+func put(tx *bbolt.Tx, bucket, key, value []byte) error {
+	if err := tx.Bucket(bucket).Put(key, value); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+func remove(tx *bbolt.Tx, bucket, key []byte) error {
+	if err := tx.Bucket(bucket).Delete(key); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
 func unavailable(cause error) *identity.Error {
 	return identity.Errorf(identity.CodeUpstreamUnavailable, "The mapping store is not available just now.").Because(cause)
 }

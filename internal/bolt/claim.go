@@ -37,10 +37,7 @@ func (s *Store) Claim(ctx context.Context, acsUserID string, user identity.User)
 		if err := check(tx); !errors.Is(err, identity.ErrNotFound) {
 			return err
 		}
-		if err := tx.Bucket(claimsBucket).Put(s.claimKey(acsUserID), data); err != nil {
-			return unavailable(err)
-		}
-		return nil
+		return put(tx, claimsBucket, s.claimKey(acsUserID), data)
 	})
 }
 
@@ -62,12 +59,7 @@ func (s *Store) checkClaim(tx *bbolt.Tx, acsUserID string, user identity.User) e
 
 // Release implements identity.Claims.
 func (s *Store) Release(ctx context.Context, acsUserID string) error {
-	return s.update(ctx, func(tx *bbolt.Tx) error {
-		if err := tx.Bucket(claimsBucket).Delete(s.claimKey(acsUserID)); err != nil {
-			return unavailable(err)
-		}
-		return nil
-	})
+	return s.update(ctx, func(tx *bbolt.Tx) error { return remove(tx, claimsBucket, s.claimKey(acsUserID)) })
 }
 
 func (s *Store) claimKey(acsUserID string) []byte {

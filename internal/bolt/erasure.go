@@ -32,12 +32,7 @@ func (s *Store) Record(ctx context.Context, e identity.Erasure) error {
 	if err != nil {
 		return fmt.Errorf("note an erasure: %w", err)
 	}
-	return s.update(ctx, func(tx *bbolt.Tx) error {
-		if err := tx.Bucket(erasuresBucket).Put(s.erasureKey(e), data); err != nil {
-			return unavailable(err)
-		}
-		return nil
-	})
+	return s.update(ctx, func(tx *bbolt.Tx) error { return put(tx, erasuresBucket, s.erasureKey(e), data) })
 }
 
 // List implements identity.Erasures.
@@ -51,12 +46,7 @@ func (s *Store) List(ctx context.Context) iter.Seq2[identity.Erasure, error] {
 
 // Clear implements identity.Erasures.
 func (s *Store) Clear(ctx context.Context, e identity.Erasure) error {
-	return s.update(ctx, func(tx *bbolt.Tx) error {
-		if err := tx.Bucket(erasuresBucket).Delete(s.erasureKey(e)); err != nil {
-			return unavailable(err)
-		}
-		return nil
-	})
+	return s.update(ctx, func(tx *bbolt.Tx) error { return remove(tx, erasuresBucket, s.erasureKey(e)) })
 }
 
 func (s *Store) erasureKey(e identity.Erasure) []byte {

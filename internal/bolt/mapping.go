@@ -104,10 +104,7 @@ func (s *Store) MarkErasing(ctx context.Context, m identity.Mapping) (identity.M
 // Delete implements identity.Store.
 func (s *Store) Delete(ctx context.Context, m identity.Mapping) error {
 	return s.change(ctx, m, func(tx *bbolt.Tx, current identity.Mapping) error {
-		if err := tx.Bucket(mappingsBucket).Delete(s.mappingKey(current.User)); err != nil {
-			return unavailable(err)
-		}
-		return nil
+		return remove(tx, mappingsBucket, s.mappingKey(current.User))
 	})
 }
 
@@ -162,8 +159,7 @@ func (s *Store) readMapping(user identity.User, data []byte) (identity.Mapping, 
 
 // write puts m with a version of its own and returns it so.
 func (s *Store) write(tx *bbolt.Tx, m identity.Mapping) (identity.Mapping, error) {
-	bucket := tx.Bucket(mappingsBucket)
-	version, err := bucket.NextSequence()
+	version, err := tx.Bucket(mappingsBucket).NextSequence()
 	if err != nil {
 		return identity.Mapping{}, unavailable(err)
 	}
@@ -171,8 +167,8 @@ func (s *Store) write(tx *bbolt.Tx, m identity.Mapping) (identity.Mapping, error
 	if err != nil {
 		return identity.Mapping{}, fmt.Errorf("write a mapping: %w", err)
 	}
-	if err := bucket.Put(s.mappingKey(m.User), data); err != nil {
-		return identity.Mapping{}, unavailable(err)
+	if err := put(tx, mappingsBucket, s.mappingKey(m.User), data); err != nil {
+		return identity.Mapping{}, err
 	}
 	m.Version = strconv.FormatUint(version, 10)
 	return m, nil
