@@ -38,7 +38,7 @@ func (s *Store) Get(ctx context.Context, user identity.User) (m identity.Mapping
 }
 
 // Create implements identity.Store.
-func (s *Store) Create(ctx context.Context, m identity.Mapping) (identity.Mapping, error) {
+func (s *Store) Create(ctx context.Context, m identity.Mapping) (created identity.Mapping, err error) {
 	if err := m.User.Check(); err != nil {
 		return identity.Mapping{}, fmt.Errorf("create a mapping: %w", err)
 	}
@@ -49,17 +49,14 @@ func (s *Store) Create(ctx context.Context, m identity.Mapping) (identity.Mappin
 		return identity.Mapping{}, errors.New("create a mapping: no time of creation")
 	}
 	m.CreatedAt = m.CreatedAt.UTC().Truncate(time.Second)
-	err := s.update(ctx, func(tx *bbolt.Tx) (err error) {
+	err = s.update(ctx, func(tx *bbolt.Tx) (err error) {
 		if tx.Bucket(mappingsBucket).Get(s.mappingKey(m.User)) != nil {
 			return identity.ErrExists
 		}
-		m, err = s.write(tx, m)
+		created, err = s.write(tx, m)
 		return err
 	})
-	if err != nil {
-		return identity.Mapping{}, err
-	}
-	return m, nil
+	return created, err
 }
 
 // Mappings implements identity.Lister.
@@ -89,16 +86,13 @@ func (s *Store) Mappings(ctx context.Context, after string) iter.Seq2[identity.M
 }
 
 // MarkErasing implements identity.Store.
-func (s *Store) MarkErasing(ctx context.Context, m identity.Mapping) (identity.Mapping, error) {
-	err := s.change(ctx, m, func(tx *bbolt.Tx, current identity.Mapping) (err error) {
+func (s *Store) MarkErasing(ctx context.Context, m identity.Mapping) (marked identity.Mapping, err error) {
+	err = s.change(ctx, m, func(tx *bbolt.Tx, current identity.Mapping) (err error) {
 		current.Erasing = true
-		m, err = s.write(tx, current)
+		marked, err = s.write(tx, current)
 		return err
 	})
-	if err != nil {
-		return identity.Mapping{}, err
-	}
-	return m, nil
+	return marked, err
 }
 
 // Delete implements identity.Store.
