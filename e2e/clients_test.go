@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,8 +20,10 @@ const (
 )
 
 func TestOfficialClients(t *testing.T) {
-	packages(t) // skips here, before anything is started
-	s := start(t)
+	pages := http.NewServeMux()
+	pages.Handle("/node_modules/", http.FileServer(http.Dir(packages(t)))) // skips here, before anything is started
+	pages.Handle("/", http.FileServer(http.Dir("site")))
+	s := start(t, pages)
 	alice := entraid.SampleUsers()[0]
 	for _, script := range []struct {
 		name string

@@ -32,35 +32,48 @@ import (
 // scriptTimeout is far above what any script takes.
 const scriptTimeout = 4 * time.Minute
 
-// packages installs the npm packages and returns their folder.
+// packages installs the npm packages of this folder and returns where they are.
 func packages(t testing.TB) string {
+	t.Helper()
+	return install(t, "e2e", ".")
+}
+
+// install does so for the folder from, under a name.
+func install(t testing.TB, name, from string) string {
 	t.Helper()
 	node.Path(t) // skips without Node.js even where they are installed
 	files := map[string][]byte{}
 	hash := sha256.New()
 	for _, name := range []string{"package.json", "package-lock.json"} {
-		content, err := os.ReadFile(name)
+		content, err := os.ReadFile(filepath.Join(from, name))
 		require.NoError(t, err)
 		files[name] = content
 		_, _ = hash.Write(content)
 	}
-	return node.Install(t, "e2e-"+hex.EncodeToString(hash.Sum(nil)[:8]), files, "ci", "--ignore-scripts")
+	return node.Install(t, name+"-"+hex.EncodeToString(hash.Sum(nil)[:8]), files, "ci", "--ignore-scripts")
+}
+
+// workspace copies the files that match pattern to a folder of its own below
+// that of packages, where Node.js finds them.
+func workspace(t testing.TB, packages, pattern string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(packages, "run-")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	files, err := filepath.Glob(pattern)
+	require.NoError(t, err)
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, filepath.Base(file)), content, 0o600))
+	}
+	return dir
 }
 
 // runScript runs one of the scripts here with env added to its environment.
 func runScript(t testing.TB, name string, env ...string) {
 	t.Helper()
-	// Node.js looks for packages in the folders above a script.
-	dir, err := os.MkdirTemp(packages(t), "run-")
-	require.NoError(t, err)
-	defer func() { _ = os.RemoveAll(dir) }()
-	scripts, err := filepath.Glob("*.mjs")
-	require.NoError(t, err)
-	for _, script := range scripts {
-		content, err := os.ReadFile(script)
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(dir, script), content, 0o600))
-	}
+	dir := workspace(t, packages(t), "*.mjs")
 	env = append([]string{"NO_PROXY=localhost,127.0.0.1", "no_proxy=localhost,127.0.0.1"}, env...)
 	node.Run(t, dir, env, scriptTimeout, name)
 }
@@ -92,10 +105,11 @@ func browser(t testing.TB) []string {
 type stack struct {
 	cloud *localcloud.Cloud
 	URL   string // of the service
-	site  string // URL of the pages in folder site, and of the npm packages below /node_modules/
+	site  string // URL of the pages
 }
 
-func start(t testing.TB) *stack {
+// start serves pages as the site. The settings are added to those of the cloud.
+func start(t testing.TB, pages http.Handler, settings ...string) *stack {
 	t.Helper()
 	s := &stack{}
 	dir := t.TempDir()
@@ -104,15 +118,12 @@ func start(t testing.TB) *stack {
 	require.NoError(t, err)
 	t.Cleanup(s.cloud.Close)
 
-	pages := http.NewServeMux()
-	pages.Handle("/", http.FileServer(http.Dir("site")))
-	pages.Handle("/node_modules/", http.FileServer(http.Dir(packages(t))))
 	s.site = listen(t, pages)
-
+	settings = append([]string{"IDENTITY_STORE=local", "LOCAL_STORE_PATH=" + filepath.Join(dir, "identities.db")}, settings...)
 	host, err := funchost.Start(t.Context(), funchost.Config{
 		Root:       "..",
 		Executable: buildHandler(t, dir),
-		Env:        append(s.cloud.Settings(), "IDENTITY_STORE=local", "LOCAL_STORE_PATH="+filepath.Join(dir, "identities.db")),
+		Env:        append(s.cloud.Settings(), settings...),
 		CORS:       funchost.CORS{AllowedOrigins: []string{s.site}},
 	})
 	require.NoError(t, err)
