@@ -70,7 +70,7 @@ func TestEveryRelativeLinkLeadsSomewhere(t *testing.T) {
 	require.NoError(t, err)
 	more, err := filepath.Glob("../*.md")
 	require.NoError(t, err)
-	for _, file := range append(files, more...) {
+	for _, file := range append(append(files, more...), "../client/README.md") {
 		assert.Empty(t, brokenLinks(t, file), file)
 	}
 }
@@ -87,6 +87,14 @@ func TestABrokenLinkIsFound(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a.md")
 	require.NoError(t, os.WriteFile(file, []byte("# What is it?\n[a](b.md) [b](#what-is-it) [c](#nothing) [d](https://example.com/x) `[e](f.md)`\n"), 0o600))
 	assert.Equal(t, []string{"b.md", "#nothing"}, brokenLinks(t, file))
+}
+
+func TestCodeOfTheSampleClientIsQuotedAsItIs(t *testing.T) {
+	blocks := regexp.MustCompile("(?s)```js\n(.*?)```").FindAllStringSubmatch(read(t, "building-on-the-service.md", false), -1)
+	require.NotEmpty(t, blocks)
+	for _, block := range blocks {
+		assert.Contains(t, read(t, "../client/service.js", false), block[1])
+	}
 }
 
 // TestEveryCodeIsExplained: a client sees the code and looks for it here.

@@ -15,12 +15,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// documented returns the lines to type that the document has in blocks of sh,
-// without what a # begins.
+// documented returns the lines to type that the document, and the sample client's
+// README, have in blocks of sh, without what a # begins.
 func documented(t *testing.T) (lines []string) {
 	t.Helper()
 	text, err := os.ReadFile("../docs/local-cloud.md")
 	require.NoError(t, err)
+	client, err := os.ReadFile("../client/README.md")
+	require.NoError(t, err)
+	text = append(text, client...)
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
 		for line := range strings.Lines(block[1]) {
 			line, _, _ = strings.Cut(line, " #")
