@@ -24,7 +24,7 @@ const page = await context({
   plugins: [policy],
 });
 if (process.argv[2] === "serve") {
-  await page.serve({ servedir: "dist", port: 3000 });
+  await page.serve({ servedir: "dist", host: "127.0.0.1", port: 3000 });
   console.log("http://localhost:3000/");
 } else {
   await page.rebuild();
