@@ -43,13 +43,8 @@ type mappingsCommand struct {
 // mappings copies what the store keeps to lines of JSON, or back.
 func (p *Program) mappings(ctx context.Context, args []string) int {
 	cmd, err := parseMappingsCommand(args)
-	if errors.Is(err, flag.ErrHelp) {
-		p.printf(p.Stdout, "%s", mappingsUsage)
-		return exitOK
-	}
 	if err != nil {
-		p.printf(p.Stderr, "handler mappings: %v\n\n%s", err, mappingsUsage)
-		return exitUsage
+		return p.explainUsage("mappings", mappingsUsage, err)
 	}
 	return p.configured(ctx, func(ctx context.Context, cfg config.Config, _ *slog.Logger) error {
 		if cmd.verb == "export" {
@@ -60,23 +55,14 @@ func (p *Program) mappings(ctx context.Context, args []string) int {
 }
 
 func parseMappingsCommand(args []string) (c mappingsCommand, err error) {
-	if len(args) == 0 {
-		return c, errors.New("say export or import")
-	}
 	flags := flag.NewFlagSet("mappings", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
 	flags.StringVar(&c.file, "file", "", "")
 	after := flags.String("after", "", "")
 	flags.BoolVar(&c.dryRun, "dry-run", false, "")
-	if c.verb = args[0]; c.verb == "-h" || c.verb == "-help" || c.verb == "--help" {
-		return c, flag.ErrHelp
-	}
-	if err := flags.Parse(args[1:]); err != nil {
+	if c.verb, err = parseVerb(flags, args, "export", "import"); err != nil {
 		return c, err
 	}
 	switch {
-	case c.verb != "export" && c.verb != "import":
-		return c, fmt.Errorf("there is no %q: say export or import", c.verb)
 	case flags.NArg() > 0:
 		return c, fmt.Errorf("%q is one argument too many: a file goes behind -file", flags.Arg(0))
 	case *after == "":

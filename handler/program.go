@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"acsauth/internal/config"
@@ -67,6 +69,37 @@ func (p *Program) Run(ctx context.Context) int {
 		return exitOK
 	}
 	p.printf(p.Stderr, "%s", usage)
+	return exitUsage
+}
+
+// parseVerb returns the first of args, one of verbs, and parses the flags behind it.
+func parseVerb(flags *flag.FlagSet, args []string, verbs ...string) (verb string, err error) {
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") { // as -help does
+		verb, args = args[0], args[1:]
+	}
+	flags.SetOutput(io.Discard)
+	if err := flags.Parse(args); err != nil {
+		return "", err
+	}
+	last := len(verbs) - 1
+	say := "say " + strings.Join(verbs[:last], ", ") + " or " + verbs[last]
+	switch {
+	case verb == "":
+		return "", errors.New(say)
+	case !slices.Contains(verbs, verb):
+		return "", fmt.Errorf("there is no %q: %s", verb, say)
+	}
+	return verb, nil
+}
+
+// explainUsage says how a command is used, and what is wrong with its arguments
+// where they did not ask for that.
+func (p *Program) explainUsage(command, usage string, err error) int {
+	if errors.Is(err, flag.ErrHelp) {
+		p.printf(p.Stdout, "%s", usage)
+		return exitOK
+	}
+	p.printf(p.Stderr, "handler %s: %v\n\n%s", command, err, usage)
 	return exitUsage
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -43,13 +42,8 @@ type teamsCommand struct {
 // teams reads, makes and takes away assignments of Teams Phone Extensibility.
 func (p *Program) teams(ctx context.Context, args []string) int {
 	cmd, err := parseTeamsCommand(args)
-	if errors.Is(err, flag.ErrHelp) {
-		p.printf(p.Stdout, "%s", teamsUsage)
-		return exitOK
-	}
 	if err != nil {
-		p.printf(p.Stderr, "handler teams: %v\n\n%s", err, teamsUsage)
-		return exitUsage
+		return p.explainUsage("teams", teamsUsage, err)
 	}
 	return p.configured(ctx, func(ctx context.Context, cfg config.Config, _ *slog.Logger) error {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
@@ -58,21 +52,13 @@ func (p *Program) teams(ctx context.Context, args []string) int {
 	})
 }
 
-func parseTeamsCommand(args []string) (teamsCommand, error) {
-	if len(args) == 0 {
-		return teamsCommand{}, errors.New("say assign, unassign or show")
-	}
-	c := teamsCommand{verb: args[0]}
+func parseTeamsCommand(args []string) (c teamsCommand, err error) {
 	flags := flag.NewFlagSet("teams", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
 	flags.StringVar(&c.user, "user", "", "")
 	flags.StringVar(&c.account, "resource-account", "", "")
 	flags.StringVar(&c.clients, "client", "", "")
 	flags.StringVar(&c.tenant, "tenant", "", "")
-	if strings.HasPrefix(c.verb, "-") { // -help
-		args = append([]string{""}, args...)
-	}
-	if err := flags.Parse(args[1:]); err != nil {
+	if c.verb, err = parseVerb(flags, args, "assign", "unassign", "show"); err != nil {
 		return c, err
 	}
 	return c, c.check(flags.Args())
@@ -81,8 +67,6 @@ func parseTeamsCommand(args []string) (teamsCommand, error) {
 func (c teamsCommand) check(rest []string) error {
 	wrong := func(id string) bool { return id != "" && !identity.IsGUID(id) }
 	switch {
-	case !slices.Contains([]string{"assign", "unassign", "show"}, c.verb):
-		return fmt.Errorf("there is no %q: say assign, unassign or show", c.verb)
 	case len(rest) > 0:
 		return fmt.Errorf("%q is one argument too many: the clients are one list, with commas and no spaces", rest[0])
 	case (c.user == "") == (c.account == ""):

@@ -78,7 +78,7 @@ func TestWrongTeamsCommands(t *testing.T) {
 		"show -user " + id + " -client " + id:               "-client is for",
 		"assign -resource-account " + id + " -client " + id: "-client is for",
 		"show -everybody":                                   "not defined",
-		"-user " + id:                                       "there is no",
+		"-user " + id:                                       "say assign, unassign or show",
 	} {
 		code, out, errs := outcome(nil, append([]string{"teams"}, strings.Fields(line)...)...)
 		assert.Equal(t, 2, code, line)
