@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -49,7 +50,7 @@ func TestThePageOfTheLocalCloud(t *testing.T) {
 		}
 	}()
 	runScript(t, "page.mjs", append(browser(t), "PAGE="+page, "LOCAL_PROCESS="+strconv.Itoa(local.Process.Pid),
-		"SCREENSHOTS="+os.Getenv("ACSAUTH_SCREENSHOTS"))...)
+		"DELETED="+strings.Join(deleted(), ","), "SCREENSHOTS="+os.Getenv("ACSAUTH_SCREENSHOTS"))...)
 	assert.NoError(t, <-exited, "the script has stopped it")
 	assert.Empty(t, complaints.String())
 }

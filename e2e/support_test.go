@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"acsauth"
 	"acsauth/internal/localcloud"
 	"acsauth/internal/localcloud/entraid"
 	"acsauth/internal/localcloud/funchost"
@@ -31,6 +33,17 @@ import (
 
 // scriptTimeout is far above what any script takes.
 const scriptTimeout = 4 * time.Minute
+
+// deleted names the functions of the hero samples whose folders this checkout has
+// deleted.
+func deleted() (names []string) {
+	for _, name := range []string{"user", "token"} {
+		if _, err := fs.Stat(acsauth.AppFolder, name); err != nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
 
 // packages installs the npm packages of this folder and returns where they are.
 func packages(t testing.TB) string {

@@ -107,6 +107,7 @@ type app struct {
 	limits    *limiter
 	readiness readiness
 	metadata  metadata
+	document  []byte
 }
 
 // New returns the handler of the functions at the paths of table. It also
@@ -117,7 +118,8 @@ func New(o Options, table RouteTable) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &app{Options: o, paths: paths, limits: newLimiter(o.RateLimit, o.Now), metadata: o.Resource.metadata(table.prefix, o.UnderHost)}
+	a := &app{Options: o, paths: paths, limits: newLimiter(o.RateLimit, o.Now),
+		metadata: o.Resource.metadata(table.prefix, o.UnderHost), document: table.document()}
 	if a.metadata.path != "" {
 		paths[routeKey(a.metadata.path)] = paths[routeKey(table.path("resourceMetadata"))]
 	}

@@ -152,6 +152,12 @@ func (f function) cutParameter(route string) (string, error) {
 	return fixed, nil
 }
 
+// has reports whether a function has a folder.
+func (t RouteTable) has(function string) bool {
+	_, ok := t.routes[function]
+	return ok
+}
+
 // path is that of a function in the table.
 func (t RouteTable) path(function string) string {
 	return path.Join("/", t.prefix, t.routes[function].path)

@@ -215,6 +215,9 @@ func TestChallenges(t *testing.T) {
 		for _, function := range []string{"GET getUser", "GET getToken", "POST refreshToken", "POST exchangeToken", "POST revokeTokens", "DELETE deleteUser",
 			"GET user", "POST user", "DELETE user", "GET token", "GET token/teams", "GET token/other"} {
 			method, name, _ := strings.Cut(function, " ")
+			if gone("/api/" + name) {
+				continue
+			}
 			a := h.do(request{method: method, path: "/api/" + name, header: map[string]string{"Authorization": row.authorization}})
 			assert.Equal(t, row.status, a.status, "%s, %s", row.name, function)
 			if name == "user" || strings.HasPrefix(name, "token") {

@@ -165,6 +165,9 @@ func TestAnotherUsersIdentityCanNotBePlanted(t *testing.T) {
 			{method: "POST", path: "/api/refreshToken"}, {method: "POST", path: "/api/revokeTokens"},
 			{method: "POST", path: "/api/user"}, {method: "DELETE", path: "/api/deleteUser"}, {method: "DELETE", path: "/api/user"},
 		} {
+			if gone(r.path) {
+				continue
+			}
 			r.token = token
 			a := handler.do(r)
 			assert.Equal(t, 502, a.status, r.path)

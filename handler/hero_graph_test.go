@@ -15,6 +15,7 @@ import (
 // What a hero sample has left in Microsoft Graph is found and used by its clients'
 // calls to this service.
 func TestTheHeroSamplesMappingsMoveOver(t *testing.T) {
+	needHeroRoutes(t)
 	u := newUser(t)
 	made := start(t, nil).do(request{method: "POST", path: "/api/user", token: tokenFor(t, u)})
 	require.Equal(t, 201, made.status)

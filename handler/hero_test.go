@@ -18,6 +18,7 @@ import (
 )
 
 func TestTheHeroSamplesAnswers(t *testing.T) {
+	needHeroRoutes(t)
 	h := start(t, nil)
 	u := newUser(t)
 	token := tokenFor(t, u)
@@ -80,6 +81,7 @@ func TestTheHeroSamplesAnswers(t *testing.T) {
 // What the samples' React client does when somebody joins a call, with the headers
 // that a browser adds.
 func TestTheHeroSamplesClient(t *testing.T) {
+	needHeroRoutes(t)
 	h := start(t, map[string]string{"CORS_ALLOWED_ORIGINS": "http://localhost:3001"})
 	u := newUser(t)
 	browser := func(method, path, teamsToken string) answer {
@@ -108,6 +110,7 @@ func TestTheHeroSamplesClient(t *testing.T) {
 
 // The calls of the samples' documentation, by the program that it names.
 func TestTheHeroSamplesCurlLines(t *testing.T) {
+	needHeroRoutes(t)
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("curl is not installed")
 	}
@@ -145,6 +148,7 @@ func TestTheHeroSamplesCurlLines(t *testing.T) {
 }
 
 func TestErrorsTakeTheHeroSamplesForm(t *testing.T) {
+	needHeroRoutes(t)
 	h := start(t, map[string]string{"RATE_LIMIT_PER_USER": "0"})
 	u := newUser(t)
 	token := tokenFor(t, u)
@@ -197,6 +201,7 @@ func TestErrorsTakeTheHeroSamplesForm(t *testing.T) {
 }
 
 func TestHeroRoutesWhenACSFails(t *testing.T) {
+	needHeroRoutes(t)
 	h := start(t, nil)
 	u := newUser(t)
 	token := tokenFor(t, u)
@@ -231,6 +236,7 @@ func TestHeroRoutesWhenACSFails(t *testing.T) {
 }
 
 func TestHeroRoutesAreRateLimited(t *testing.T) {
+	needHeroRoutes(t)
 	h := start(t, map[string]string{"RATE_LIMIT_PER_USER": "4"})
 	token := tokenFor(t, newUser(t))
 	var a answer
@@ -243,6 +249,7 @@ func TestHeroRoutesAreRateLimited(t *testing.T) {
 }
 
 func TestWithoutTheirFoldersTheHeroRoutesAreGone(t *testing.T) {
+	needHeroRoutes(t)
 	root := t.TempDir()
 	require.NoError(t, os.CopyFS(root, acsauth.AppFolder))
 	for _, row := range []struct {
@@ -251,9 +258,11 @@ func TestWithoutTheirFoldersTheHeroRoutesAreGone(t *testing.T) {
 	}{{"token", 200, 404}, {"user", 404, 404}} {
 		require.NoError(t, os.RemoveAll(filepath.Join(root, row.remove)))
 		h := start(t, map[string]string{"FUNCTIONS_APP_ROOT_PATH": root})
-		h.client.Transport = http.DefaultTransport // the contract still has them
 		token := tokenFor(t, newUser(t))
 		require.Equal(t, 201, h.do(request{path: "/api/getUser", token: token}).status)
+		for path, status := range map[string]int{"user": row.user, "token": row.token, "token/teams": row.token} {
+			assert.Equal(t, status != 404, strings.Contains(string(h.contract), "\n  /"+path+":\n"), "the contract has %s", path)
+		}
 		a := h.do(request{path: "/api/user", token: token})
 		assert.Equal(t, row.user, a.status)
 		if row.user == 404 {

@@ -60,6 +60,9 @@ func TestAppRolesSayWhatATokenMayCarry(t *testing.T) {
 			require.Equal(t, 201, h.do(request{path: "/api/getUser", token: token}).status)
 			for function, status := range map[string]int{"POST getToken": 200, "POST refreshToken": 200, "GET token": 201} {
 				method, name, _ := strings.Cut(function, " ")
+				if gone("/api/" + name) {
+					continue
+				}
 				a := h.do(request{method: method, path: "/api/" + name + row.query, token: token})
 				if row.code != "" {
 					assert.Equal(t, 400, a.status)

@@ -199,8 +199,9 @@ func TestTheLogHasOneLineForARequest(t *testing.T) {
 			lines = append(lines, m)
 		}
 	}
-	require.Len(t, lines, 1)
-	line := lines[0]
+	require.Len(t, lines, 2)
+	assert.Equal(t, "openapi", lines[0]["function"], "the contract that start asks for")
+	line := lines[1]
 	assert.Equal(t, "getToken", line["function"])
 	assert.Equal(t, "GET", line["method"])
 	assert.EqualValues(t, 200, line["status"])

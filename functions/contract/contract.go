@@ -1,15 +1,12 @@
-// Package contract holds answers against openapi.yaml. It is for tests: a client
-// on its Transport fails the test at the first answer that the document does not
-// allow, in status, headers or body.
+// Package contract holds answers against the OpenAPI document. It is for tests: a
+// client on its Transport fails the test at the first answer that the document
+// does not allow, in status, headers or body.
 package contract
 
 import (
 	"bytes"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -22,12 +19,9 @@ import (
 )
 
 // Load reads and checks the document.
-func Load(t testing.TB) *openapi3.T {
+func Load(t testing.TB, document []byte) *openapi3.T {
 	t.Helper()
-	_, here, _, _ := runtime.Caller(0)
-	b, err := os.ReadFile(filepath.Join(filepath.Dir(here), "..", "openapi.yaml"))
-	require.NoError(t, err)
-	doc, err := openapi3.NewLoader().LoadFromData(b)
+	doc, err := openapi3.NewLoader().LoadFromData(document)
 	require.NoError(t, err)
 	require.NoError(t, doc.Validate(t.Context()))
 	return doc
@@ -41,9 +35,9 @@ type Transport struct {
 }
 
 // NewTransport makes one in front of next.
-func NewTransport(t testing.TB, next http.RoundTripper) *Transport {
+func NewTransport(t testing.TB, document []byte, next http.RoundTripper) *Transport {
 	t.Helper()
-	router, err := gorillamux.NewRouter(Load(t))
+	router, err := gorillamux.NewRouter(Load(t, document))
 	require.NoError(t, err)
 	return &Transport{t, router, next}
 }

@@ -68,8 +68,10 @@ func newFileWorld(t *testing.T) *world {
 
 func newWorld(t *testing.T, store storeReader) *world {
 	t.Helper()
+	document, err := os.ReadFile("../../functions/openapi.yaml")
+	require.NoError(t, err)
 	w := &world{T: t, store: store, authority: filepath.Join(t.TempDir(), "authorities.pem"),
-		client: &http.Client{Timeout: answerTimeout, Transport: contract.NewTransport(t, &http.Transport{MaxIdleConnsPerHost: 256})}}
+		client: &http.Client{Timeout: answerTimeout, Transport: contract.NewTransport(t, document, &http.Transport{MaxIdleConnsPerHost: 256})}}
 	ca, err := os.ReadFile(cloud.CACertFile)
 	require.NoError(t, err)
 	w.trust(ca)
