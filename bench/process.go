@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"acsauth/internal/freeport"
 )
 
 // process is a handler that runs.
@@ -40,7 +41,7 @@ func buildHandler(ctx context.Context, dir string) (string, error) {
 
 // startProcess starts the handler on a free port and waits for its first 200.
 func startProcess(ctx context.Context, exe string, environ []string) (*process, error) {
-	port, err := freePort()
+	port, err := freeport.Find()
 	if err != nil {
 		return nil, err
 	}
@@ -59,21 +60,12 @@ func startProcess(ctx context.Context, exe string, environ []string) (*process, 
 			p.ready = time.Since(p.began)
 			return p, nil
 		}
-		if time.Since(p.began) > 10*time.Second {
+		if time.Since(p.began) > time.Minute {
 			p.stop()
 			return nil, fmt.Errorf("the handler does not answer: %s", complaint.String())
 		}
 		time.Sleep(200 * time.Microsecond)
 	}
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 func (p *process) stop() {

@@ -9,7 +9,6 @@ package azurite
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"acsauth/internal/freeport"
 	"acsauth/internal/node"
 )
 
@@ -75,7 +75,7 @@ func Start(t testing.TB, o Options) Instance {
 }
 
 func start(t testing.TB, command []string, o Options) (Instance, error) {
-	port, err := freePort()
+	port, err := freeport.Find() // Azurite does not tell which one it takes by itself
 	if err != nil {
 		return Instance{}, err
 	}
@@ -149,16 +149,6 @@ func stop(cmd *exec.Cmd, exited <-chan error) {
 	}
 	_ = cmd.Process.Kill() // no interrupts on Windows
 	<-exited
-}
-
-// freePort asks the system, because Azurite does not tell which port it took.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // watch keeps what is written to it and closes seen when a text is among it.

@@ -1,6 +1,7 @@
 package funchost
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"acsauth/internal/freeport"
 )
 
 func TestPoint01StartNamesEachFaultOfTheApp(t *testing.T) {
@@ -135,9 +138,10 @@ func TestPoint02TheCommandIsResolvedAsTheHostDoes(t *testing.T) {
 }
 
 func TestPoint03APortInHostJSONIsKeptAndMustBeFree(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Find()
 	require.NoError(t, err)
-	port := l.Addr().(*net.TCPAddr).Port
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	require.NoError(t, err)
 	app := setup{custom: object{"port": strconv.Itoa(port), "enableForwardingHttpRequest": true}} // a string binds too
 
 	_, err = Start(t.Context(), app.write(t))

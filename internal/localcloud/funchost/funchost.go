@@ -39,6 +39,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"acsauth/internal/freeport"
 )
 
 // maxResponseHeader is what .NET's client takes.
@@ -196,7 +198,7 @@ func Start(ctx context.Context, config Config) (*Host, error) {
 		h.cancel()
 		return nil, err
 	}
-	if _, err := h.super.await(ctx); err != nil {
+	if _, err := h.super.await(ctx, startsAtFirst); err != nil {
 		h.Stop()
 		return nil, errors.Join(err, h.Err())
 	}
@@ -299,12 +301,14 @@ func (h *Host) probe() {
 
 // choosePort returns the configured port if it can be had, or one that is free.
 func choosePort(configured int) (int, error) {
+	if configured == 0 {
+		return freeport.Find()
+	}
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(configured)))
 	if err != nil {
 		return 0, fmt.Errorf("unable to bind to customHandler.port %d: choose another port, or none for a dynamic one: %w", configured, err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return configured, l.Close()
 }
 
 // settings reads an environment: the last of two values for a name holds.
