@@ -124,7 +124,7 @@ func (e abortError) Unwrap() error { return e.error }
 // what a client that goes away means. What the wait takes is not counted.
 func (h *Host) run(ctx context.Context, fn *function, call func(context.Context) error) error {
 	err := func() error {
-		p, err := h.super.await(ctx)
+		p, err := h.super.await(ctx, startsPerRequest)
 		if ctx.Err() != nil {
 			return fmt.Errorf("%w: %w", errCallerGone, ctx.Err())
 		}

@@ -170,7 +170,7 @@ func TestPoint09AFloodOfLinesHarmsNobody(t *testing.T) {
 	assert.Equal(t, http.StatusOK, r.send(t, http.MethodGet, "/api/do/print?repeat=200000&out=x%0A", "").status)
 	r.send(t, http.MethodGet, "/api/do/print?out=the+last+one%0A", "")
 	r.logged(t, "the last one")
-	assert.Less(t, time.Since(start), 10*time.Second)
+	assert.Less(t, time.Since(start), time.Minute)
 	assert.LessOrEqual(t, len(r.Records()), recordsKept)
 }
 

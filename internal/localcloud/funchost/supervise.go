@@ -13,6 +13,13 @@ const (
 	pollEvery     = 25 * time.Millisecond
 	maxFailures   = 3
 	failureWindow = 30 * time.Minute
+
+	// startsPerRequest is what a request waits for.
+	startsPerRequest = maxFailures + 1
+	// startsAtFirst is what Start waits for. There the real host knows no limit:
+	// this one leaves the failures their time, and ends a handler that asks for
+	// one restart after the other.
+	startsAtFirst = 2 * startsPerRequest
 )
 
 // errNotRunning is the answer to a request when the host has ended.
@@ -199,10 +206,10 @@ func (s *supervisor) broadcast() {
 }
 
 // await returns the process that requests go to, as soon as it is ready. It
-// fails with errNotRunning, or as ctx does. A wait of four times the limit of a
-// start ends the host.
-func (s *supervisor) await(ctx context.Context) (*process, error) {
-	limit := time.NewTimer((maxFailures + 1) * s.initTimeout)
+// fails with errNotRunning, or as ctx does. A wait for longer than so many starts
+// may take ends the host.
+func (s *supervisor) await(ctx context.Context, starts int) (*process, error) {
+	limit := time.NewTimer(time.Duration(starts) * s.initTimeout)
 	defer limit.Stop()
 	for {
 		s.mu.Lock()

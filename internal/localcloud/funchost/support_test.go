@@ -47,7 +47,7 @@ func proxying() setup   { return setup{custom: object{"enableProxyingHttpRequest
 func (s setup) write(t *testing.T) Config {
 	t.Helper()
 	root := t.TempDir()
-	custom := object{"description": object{"defaultExecutablePath": "handler"}, "initializationTimeout": "00:00:05"}
+	custom := object{"description": object{"defaultExecutablePath": "handler"}}
 	maps.Copy(custom, s.custom)
 	file := object{"version": "2.0", "customHandler": custom}
 	maps.Copy(file, s.host)
@@ -173,7 +173,7 @@ func (r running) crash(t *testing.T, code string) response {
 // eventually polls a condition.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	require.Eventually(t, condition, 10*time.Second, time.Millisecond, what)
+	require.Eventually(t, condition, time.Minute, time.Millisecond, what)
 }
 
 // replaced waits for another process than the given one.
