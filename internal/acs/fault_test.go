@@ -3,12 +3,15 @@ package acs
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -278,29 +281,41 @@ func TestRetriesStopWhenMostTriesFail(t *testing.T) {
 	}
 }
 
+// late is an ACS without a network that makes an identity, and takes its time.
+type late time.Duration
+
+func (l late) Do(r *http.Request) (*http.Response, error) {
+	httptrace.ContextClientTrace(r.Context()).WroteHeaderField("", nil) // the request is on its way
+	select {
+	case <-time.After(time.Duration(l)):
+		return &http.Response{StatusCode: http.StatusCreated, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(goodIdentity)), Request: r}, nil
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+}
+
 // A process that was suspended finds an answer that came in time too late.
 func TestACreateIsListenedToBeyondItsDeadline(t *testing.T) {
-	delay := lateAnswer / 4
-	c := newTestClient(t, func(w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(delay)
-		status(201, "", "", goodIdentity)(w, nil)
+	synctest.Test(t, func(t *testing.T) {
+		const deadline = lateAnswer / 10
+		create := func(answered time.Duration) (budget float64, err error) {
+			c, err := New(Options{Endpoint: "https://contoso.communication.azure.com", AccessKey: secret.New("a2V5"), Transport: late(answered)})
+			require.NoError(t, err)
+			ctx, cancel := context.WithTimeout(t.Context(), deadline)
+			defer cancel()
+			_, err = c.CreateIdentity(ctx)
+			return c.budget.left, err
+		}
+		_, err := create(deadline + lateAnswer - time.Nanosecond)
+		require.NoError(t, err)
+		left, err := create(deadline + lateAnswer + time.Nanosecond)
+		require.ErrorIs(t, err, identity.ErrOutcomeUnknown)
+		assert.ErrorContains(t, err, context.DeadlineExceeded.Error())
+		assert.Less(t, left, float64(maxRetryBudget), "it counts as a failure of ACS")
 	})
-	create := func() error {
-		ctx, cancel := context.WithTimeout(t.Context(), lateAnswer/10)
-		defer cancel()
-		_, err := c.CreateIdentity(ctx)
-		return err
-	}
-	require.NoError(t, create())
-	delay = 2 * lateAnswer
-	left := c.budget.left
-	err := create()
-	require.ErrorIs(t, err, identity.ErrOutcomeUnknown)
-	assert.ErrorContains(t, err, context.DeadlineExceeded.Error())
-	assert.Less(t, c.budget.left, left, "it counts as a failure of ACS")
 
 	done, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = c.CreateIdentity(done)
+	_, err := newTestClient(t, status(201, "", "", goodIdentity)).CreateIdentity(done)
 	assert.NotErrorIs(t, err, identity.ErrOutcomeUnknown, "nothing was sent")
 }
