@@ -78,6 +78,29 @@ func mustOpen(t *testing.T, o Options) *Store {
 	return s
 }
 
+// openForSuite opens a store whose tries take their time: the suite asks much at
+// once of Azurite, which has one thread.
+func openForSuite(t *testing.T, o Options) *Store {
+	t.Helper()
+	if o.Transport == nil {
+		client, err := upstream.NewClient("")
+		require.NoError(t, err)
+		o.Transport = client
+	}
+	o.Transport = patient{o.Transport}
+	return mustOpen(t, o)
+}
+
+// patient sends what has not been given up yet, and waits for the answer.
+type patient struct{ next policy.Transporter }
+
+func (p patient) Do(r *http.Request) (*http.Response, error) {
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	return p.next.Do(r.WithContext(context.WithoutCancel(r.Context())))
+}
+
 // place is where another process finds a table.
 type place struct{ Table, Connection, Endpoint, CertFile string }
 
@@ -91,14 +114,14 @@ func TestAnotherProcess(t *testing.T) {
 			var err error
 			o.Connection, err = ParseConnectionString(p.Connection)
 			require.NoError(t, err)
-			return mustOpen(t, o)
+			return openForSuite(t, o)
 		}
 		pem, err := os.ReadFile(p.CertFile)
 		require.NoError(t, err)
 		roots := x509.NewCertPool()
 		require.True(t, roots.AppendCertsFromPEM(pem))
 		o.Endpoint, o.Credential, o.Transport = p.Endpoint, &fakeCredential{}, trusting(t, roots)
-		return mustOpen(t, o)
+		return openForSuite(t, o)
 	})
 }
 
@@ -124,7 +147,7 @@ func conformance(o Options) suite {
 	beside := func(t *testing.T, table, resource string) storetest.Backend {
 		o := o
 		o.Table, o.Resource = table, resource
-		return mustOpen(t, o)
+		return openForSuite(t, o)
 	}
 	tables := map[storetest.Backend]string{}
 	return suite{tables: tables, Config: storetest.Config{

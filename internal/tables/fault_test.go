@@ -59,6 +59,14 @@ func (s *server) open(t *testing.T, credential string) *Store {
 	return mustOpen(t, Options{Connection: c, Table: "identities", Resource: serverResource})
 }
 
+// openNowhere opens a store on a port that nobody listens on.
+func openNowhere(t *testing.T) *Store {
+	t.Helper()
+	c, err := ParseConnectionString("TableEndpoint=http://127.0.0.1:1/contoso;SharedAccessSignature=" + testSAS)
+	require.NoError(t, err)
+	return mustOpen(t, Options{Connection: c, Table: "identities", Resource: serverResource})
+}
+
 func answers(status int, header map[string]string, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -197,11 +205,7 @@ func TestTheSuiteOnServicesThatAreBroken(t *testing.T) {
 		}),
 		"no table service": broken(rejected, answers(200, nil, "<html>"+bodyText)),
 		"refusing":         broken(rejected, answers(403, nil, problem("AuthorizationFailure"))),
-		"not there": {Code: unavailable, Open: func(t *testing.T) storetest.Backend {
-			server := newServer(t, answers(200, nil, ""))
-			defer server.Close()
-			return server.open(t, "SharedAccessSignature="+testSAS)
-		}},
+		"not there":        {Code: unavailable, Open: func(t *testing.T) storetest.Backend { return openNowhere(t) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -232,10 +236,7 @@ func TestADeadlineOfTheCallerIsKept(t *testing.T) {
 }
 
 func TestAServiceThatIsNotThereIsUnavailable(t *testing.T) {
-	server := newServer(t, answers(200, nil, ""))
-	s := server.open(t, "SharedAccessSignature="+testSAS)
-	server.Close()
-	err := s.Ping(t.Context())
+	err := openNowhere(t).Ping(t.Context())
 	assert.Equal(t, identity.CodeUpstreamUnavailable, identity.CodeOf(err))
 	assert.ErrorContains(t, err, "connect")
 	assertHides(t, err.Error())
