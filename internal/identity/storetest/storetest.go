@@ -32,7 +32,7 @@ const (
 const MaxAcsUserID = 127
 
 // callTimeout bounds each call that the suite makes.
-const callTimeout = 30 * time.Second
+const callTimeout = 2 * time.Minute
 
 // Backend is what the suite tests.
 type Backend interface {
