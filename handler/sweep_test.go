@@ -74,7 +74,7 @@ func TestTheTimerFinishesErasures(t *testing.T) {
 	require.NoError(t, h.Trigger(t.Context(), "sweepIdentities"), "nothing to do")
 	assert.Eventually(t, func() bool {
 		return strings.Contains(logged(h), fmt.Sprintf(`"msg":"swept noted erasures","finished":0,"failed":%d,"pending":%d,"overdue":0`, users, users))
-	}, 5*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	for _, token := range tokens {
 		assert.Equal(t, 201, ask(h, "GET", "/api/getUser", token).Code, "they come back")
 	}
@@ -96,7 +96,7 @@ func TestOnlyTheHostsTimerSweeps(t *testing.T) {
 		}
 		assert.NotContains(t, logged(h), `"function":"sweepIdentities"`)
 		require.NoError(t, h.Trigger(t.Context(), name))
-		assert.Eventually(t, func() bool { return strings.Contains(logged(h), `"function":"sweepIdentities"`) }, 5*time.Second, time.Millisecond)
+		assert.Eventually(t, func() bool { return strings.Contains(logged(h), `"function":"sweepIdentities"`) }, time.Minute, time.Millisecond)
 	}
 
 	outside := start(t, nil)

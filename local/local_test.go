@@ -168,7 +168,7 @@ func TestTheStopLetsAnswersEndButNotForEver(t *testing.T) {
 					_ = conn.Close()
 				}
 				return err != nil
-			}, 10*time.Second, time.Millisecond, "nobody new is let in")
+			}, time.Minute, time.Millisecond, "nobody new is let in")
 			close(stopping)
 			body, err := io.ReadAll(resp.Body)
 			assert.Equal(t, row.want, string(body))

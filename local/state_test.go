@@ -96,7 +96,7 @@ func TestAKilledRunLosesNothingThatHadTime(t *testing.T) {
 	require.Eventually(t, func() bool {
 		text, err := os.ReadFile(filepath.Join(state, stateFile))
 		return err == nil && strings.Contains(string(text), id)
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	kill()
 
 	kill, curl = startIt()

@@ -3,7 +3,6 @@ package main
 import (
 	"archive/zip"
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"io/fs"
@@ -16,7 +15,6 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -123,9 +121,7 @@ func TestThePackageRunsUnderTheFunctionsHost(t *testing.T) {
 	cloud, err := localcloud.Start(localcloud.Options{Dir: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(cloud.Close)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	host, err := funchost.Start(ctx, funchost.Config{Root: root,
+	host, err := funchost.Start(t.Context(), funchost.Config{Root: root,
 		Env: append(cloud.Settings(), "IDENTITY_STORE=local", "LOCAL_STORE_PATH="+filepath.Join(t.TempDir(), "identities.db"))})
 	require.NoError(t, err)
 	t.Cleanup(host.Stop)
@@ -134,7 +130,7 @@ func TestThePackageRunsUnderTheFunctionsHost(t *testing.T) {
 
 	token, err := cloud.Entra.AccessToken(entraid.SampleUsers()[0], localcloud.SPAClientID, localcloud.APIScope)
 	require.NoError(t, err)
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, front.URL+"/api/getToken", nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, front.URL+"/api/getToken", nil)
 	require.NoError(t, err)
 	r.Header.Set("Authorization", "Bearer "+token)
 	resp, err := http.DefaultClient.Do(r)
