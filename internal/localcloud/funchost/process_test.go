@@ -60,6 +60,7 @@ func TestPoint05AnyAnswerToAPingIsReady(t *testing.T) {
 }
 
 func TestPoint05AHandlerThatDoesNotAnswerInTimeIsStartedThreeTimes(t *testing.T) {
+	t.Parallel()
 	for _, start := range []string{"mute", "hold", "elsewhere", "exit:0"} {
 		t.Run(start, func(t *testing.T) {
 			t.Parallel()
@@ -86,9 +87,10 @@ func TestPoint05AHandlerThatDoesNotAnswerInTimeIsStartedThreeTimes(t *testing.T)
 }
 
 func TestPoint07AHandlerThatOnlyAsksForRestartsEndsTheHost(t *testing.T) {
+	t.Parallel()
 	_, err := Start(t.Context(), setup{
 		env:    []string{"START=exit:200"},
-		custom: object{"initializationTimeout": "00:00:00.1"},
+		custom: object{"initializationTimeout": "00:00:01"}, // in which the process has to come to its end
 	}.write(t))
 	assert.ErrorIs(t, err, errNotRunning)
 	assert.ErrorContains(t, err, "not ready in time")

@@ -19,7 +19,7 @@ const (
 	// startsAtFirst is what Start waits for. There the real host knows no limit:
 	// this one leaves the failures their time, and ends a handler that asks for
 	// one restart after the other.
-	startsAtFirst = 2 * startsPerRequest
+	startsAtFirst = 2 * maxFailures
 )
 
 // errNotRunning is the answer to a request when the host has ended.
