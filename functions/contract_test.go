@@ -81,7 +81,7 @@ func TestTheContractHasNothingThatNoPathUses(t *testing.T) {
 }
 
 func TestTheContractNamesEveryCode(t *testing.T) {
-	doc := contract.Load(t, openapiYAML)
+	doc := contract.Load(t, []byte(openapiYAML))
 	var documented []string
 	for _, v := range doc.Components.Schemas["Code"].Value.Enum {
 		documented = append(documented, v.(string))
@@ -94,7 +94,7 @@ func TestTheContractNamesEveryCode(t *testing.T) {
 }
 
 func TestTheContractNamesEveryScope(t *testing.T) {
-	doc := contract.Load(t, openapiYAML)
+	doc := contract.Load(t, []byte(openapiYAML))
 	scopes := doc.Components.Schemas["TokenRequest"].Value.Properties["scopes"].Value.Items.Value.Enum
 	for _, scope := range identity.Scopes() {
 		assert.Contains(t, scopes, any(scope))

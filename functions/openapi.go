@@ -1,7 +1,6 @@
 package functions
 
 import (
-	"bytes"
 	_ "embed"
 	"net/http"
 	"slices"
@@ -9,15 +8,15 @@ import (
 )
 
 //go:embed openapi.yaml
-var openapiYAML []byte
+var openapiYAML string
 
 // document is openapi.yaml as far as the folders go. What stands there between
 // "# if user or token" and "# end" is left out where neither has a folder.
 func (t RouteTable) document() []byte {
-	var document []byte
+	document := make([]byte, 0, len(openapiYAML))
 	keep := true
-	for line := range bytes.Lines(openapiYAML) {
-		mark := strings.TrimSpace(string(line))
+	for line := range strings.Lines(openapiYAML) {
+		mark := strings.TrimSpace(line)
 		if names, ok := strings.CutPrefix(mark, "# if "); ok {
 			keep = slices.ContainsFunc(strings.Split(names, " or "), t.has)
 		} else if mark == "# end" {
