@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -109,13 +108,13 @@ func TestAnErasureOnGraphIsFinishedWithoutTheUser(t *testing.T) {
 	assert.Len(t, identitiesSince(before), 1)
 	cloud.ACS.SetFault(nil)
 	require.Equal(t, 0, h.stop())
-	assert.False(t, free(t, file, made.userID()), "as long as it lives it is its owner's")
+	assert.ErrorIs(t, claimed(t, file, made.userID()), identity.ErrRetired, "though it lives")
 
 	h = start(t, onGraph("LOCAL_STORE_PATH", file))
 	assert.Eventually(t, func() bool { return strings.Contains(h.log.String(), "swept noted erasures") }, time.Minute, 20*time.Millisecond)
 	assert.Empty(t, identitiesSince(before))
 	require.Equal(t, 0, h.stop())
-	assert.True(t, free(t, file, made.userID()))
+	assert.ErrorIs(t, claimed(t, file, made.userID()), identity.ErrRetired)
 }
 
 // heroIdentity is one that ACS has made for somebody else than this service.
@@ -134,7 +133,7 @@ func TestAMappingOfTheHeroSampleIsTaken(t *testing.T) {
 	getUser := func(h *running) answer { return h.do(request{path: "/api/getUser", token: token}) }
 
 	sealing := start(t, onGraph())
-	assert.Equal(t, "upstream_rejected", getUser(sealing).code())
+	assert.Equal(t, "access_blocked", getUser(sealing).code())
 	plain := start(t, onGraph("GRAPH_MAPPING_KEYS", "", "LOCAL_STORE_PATH", file))
 	a := getUser(plain)
 	assert.Equal(t, []any{200, theirs}, []any{a.status, a.userID()})
@@ -145,7 +144,7 @@ func TestAMappingOfTheHeroSampleIsTaken(t *testing.T) {
 	thief := newUser(t)
 	addHeroMapping(t, thief, theirs)
 	movingOver := start(t, onGraph("GRAPH_ACCEPT_UNSEALED", "true", "LOCAL_STORE_PATH", file))
-	assert.Equal(t, "upstream_rejected", movingOver.do(request{path: "/api/getToken", token: tokenFor(t, thief)}).code())
+	assert.Equal(t, "access_blocked", movingOver.do(request{path: "/api/getToken", token: tokenFor(t, thief)}).code())
 	assert.Equal(t, theirs, getUser(movingOver).userID())
 	assert.Contains(t, movingOver.log.String(), "GRAPH_ACCEPT_UNSEALED", "it warns")
 	assert.Equal(t, theirs, getUser(sealing).userID(), "it has a seal now")
@@ -170,7 +169,7 @@ func TestAnotherUsersIdentityCanNotBePlanted(t *testing.T) {
 			}
 			r.token = token
 			a := handler.do(r)
-			assert.Equal(t, 502, a.status, r.path)
+			assert.Equal(t, 403, a.status, r.path)
 			assert.NotContains(t, a.text, victims)
 		}
 	}
@@ -183,7 +182,45 @@ func TestAnotherUsersIdentityCanNotBePlanted(t *testing.T) {
 	for _, u := range []entraid.User{victim, thief} {
 		assert.Equal(t, 204, h.do(request{method: "DELETE", path: "/api/deleteUser", token: tokenFor(t, u)}).status)
 	}
-	assert.Empty(t, rows(t, instance), "nothing is left of anybody")
+	left := rows(t, instance)
+	assert.Len(t, left, 2, "what is retired")
+	for _, row := range left {
+		assert.Contains(t, row, `"Retired":true`)
+		for _, trace := range []string{victim.ObjectID, thief.ObjectID, "8:acs:", victims[len(victims)-36:]} {
+			assert.NotContains(t, row, trace, "nothing is left of anybody")
+		}
+	}
+}
+
+func TestAnErasedIdentityCanNotBePlantedEither(t *testing.T) {
+	instance := azurite.Start(t, azurite.Options{})
+	h, other := start(t, contractOnGraph(instance)), start(t, contractOnGraph(instance))
+	t.Cleanup(func() { cloud.ACS.SetFault(nil) })
+	victim, thief := newUser(t), newUser(t)
+	victims := h.do(request{path: "/api/getToken", token: tokenFor(t, victim)}).userID()
+	require.NotEmpty(t, victims)
+	disturb(t, acsidentity.OpDelete, answers(http.StatusServiceUnavailable, ""))
+	require.Equal(t, 204, h.do(request{method: "DELETE", path: "/api/deleteUser", token: tokenFor(t, victim)}).status)
+	require.Contains(t, cloud.ACS.Identities(), victims, "it lives on for a while")
+	addHeroMapping(t, thief, victims)
+	for _, handler := range []*running{h, other} {
+		for _, r := range []request{{path: "/api/getUser"}, {path: "/api/getToken"}, {path: "/api/token"}} {
+			r.token = tokenFor(t, thief)
+			a := handler.do(r)
+			assert.NotEqual(t, 2, a.status/100, r.path)
+			assert.NotContains(t, a.text, victims)
+		}
+		a := handler.do(request{method: "POST", path: "/api/refreshToken", token: tokenFor(t, thief)})
+		assert.Equal(t, []any{404, "identity_not_found"}, []any{a.status, a.code()})
+	}
+	cloud.ACS.SetFault(nil)
+	a := other.do(request{path: "/api/getToken", token: tokenFor(t, thief)})
+	require.Equal(t, 200, a.status, a.text)
+	assert.NotEqual(t, victims, a.userID())
+	assert.Equal(t, inGraph(thief), a.userID())
+	assert.NotContains(t, cloud.ACS.Identities(), victims)
+	a = h.do(request{path: "/api/getUser", token: tokenFor(t, victim)})
+	assert.Equal(t, 201, a.status, "who comes back has a new one")
 }
 
 func TestOfTwoUsersWhoNameAnIdentityAtOnceOneGetsIt(t *testing.T) {
@@ -208,7 +245,7 @@ func TestOfTwoUsersWhoNameAnIdentityAtOnceOneGetsIt(t *testing.T) {
 		if i%2 == winner {
 			assert.Equal(t, []any{200, theirs}, []any{a.status, a.userID()}, a.text)
 		} else {
-			assert.Equal(t, "upstream_rejected", a.code(), a.text)
+			assert.Equal(t, "access_blocked", a.code(), a.text)
 		}
 	}
 	assert.Len(t, rows(t, instance), 1)
@@ -219,8 +256,8 @@ func contractOnGraph(instance azurite.Instance) map[string]string {
 	return map[string]string{"IDENTITY_STORE": "graph", "LOCAL_STORE_PATH": "", "AzureWebJobsStorage": instance.ConnectionString, "RATE_LIMIT_PER_USER": "0"}
 }
 
-// rows are the keys of all that the table holds.
-func rows(t *testing.T, instance azurite.Instance) (keys []string) {
+// rows are all that the table holds, as JSON.
+func rows(t *testing.T, instance azurite.Instance) (all []string) {
 	t.Helper()
 	service, err := aztables.NewServiceClientFromConnectionString(instance.ConnectionString, nil)
 	require.NoError(t, err)
@@ -229,23 +266,22 @@ func rows(t *testing.T, instance azurite.Instance) (keys []string) {
 		page, err := pager.NextPage(t.Context())
 		require.NoError(t, err)
 		for _, entity := range page.Entities {
-			var row struct{ PartitionKey, RowKey string }
-			require.NoError(t, json.Unmarshal(entity, &row))
-			keys = append(keys, row.PartitionKey+" "+row.RowKey)
+			all = append(all, string(entity))
 		}
 	}
-	return keys
+	return all
 }
 
-// free reports whether nobody has a claim of the identity in the file.
-func free(t *testing.T, file, acsUserID string) bool {
+// claimed is what the register in the file says to a stranger who claims the identity.
+func claimed(t *testing.T, file, acsUserID string) error {
 	t.Helper()
 	host, err := url.Parse(cloud.ACSURL)
 	require.NoError(t, err)
 	b, err := bolt.Open(file, host.Hostname())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, b.Close()) }()
-	return b.Claim(t.Context(), acsUserID, identity.User{TenantID: newUser(t).TenantID, ObjectID: newUser(t).ObjectID}) == nil
+	stranger := newUser(t)
+	return b.Claim(t.Context(), acsUserID, identity.User{TenantID: stranger.TenantID, ObjectID: stranger.ObjectID})
 }
 
 func TestWhatEntraIDDemandsReachesTheClient(t *testing.T) {

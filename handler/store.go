@@ -66,15 +66,24 @@ type split struct {
 	notes place
 }
 
-func (s split) Record(ctx context.Context, e identity.Erasure) error { return s.notes.Record(ctx, e) }
+// Record retires the identity as soon as the note says that it has to go: whatever
+// becomes of the mapping, its owner included nobody can use it from then on. The
+// note is always carried out, for without a call of its user nobody is asked for a
+// mapping that might speak against it.
+func (s split) Record(ctx context.Context, e identity.Erasure) error {
+	if err := s.notes.Record(ctx, e); err != nil {
+		return err
+	}
+	return s.notes.Retire(ctx, e.AcsUserID)
+}
+
 func (s split) List(ctx context.Context) iter.Seq2[identity.Erasure, error] {
 	return s.notes.List(ctx)
 }
 
-// Clear releases the identity, which is gone, before the note that would have it
-// done again.
+// Clear makes up for a Record that was cut short.
 func (s split) Clear(ctx context.Context, e identity.Erasure) error {
-	if err := s.notes.Release(ctx, e.AcsUserID); err != nil {
+	if err := s.notes.Retire(ctx, e.AcsUserID); err != nil {
 		return err
 	}
 	return s.notes.Clear(ctx, e)

@@ -3,8 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
+	"net/http"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,58 +19,269 @@ import (
 	"acsauth/internal/bolt"
 	"acsauth/internal/graph"
 	"acsauth/internal/identity"
+	"acsauth/internal/localcloud/entraid"
+	"acsauth/internal/localcloud/msgraph"
+	"acsauth/internal/secret"
 )
 
-// halting is a place whose process ends, for all that it does, at one step.
-type halting struct {
+// The steps of an erasure with mappings in Graph. The process ends at one of them.
+const (
+	atRecord       = "the note is recorded"
+	atRetire       = "the identity is retired"
+	atMapping      = "the mapping is deleted"
+	atIdentity     = "the identity is deleted"
+	atRetireAgain  = "it is made sure that the identity is retired"
+	atClear        = "the note is cleared"
+	nowhere        = "nothing"
+	claimsResource = "contoso.example"
+)
+
+var errEnded = identity.Errorf(identity.CodeUpstreamUnavailable, "the process has ended")
+
+// ending is a place whose process ends before the step.
+type ending struct {
 	*bolt.Store
-	at string
+	at      string
+	retired *int // how often
 }
 
-var errHalted = errors.New("halted")
-
-func (h halting) Release(ctx context.Context, acsUserID string) error {
-	if h.at == "before the release" {
-		return errHalted
+func (e ending) Record(ctx context.Context, note identity.Erasure) error {
+	if e.at == atRecord {
+		return errEnded
 	}
-	return h.Store.Release(ctx, acsUserID)
+	return e.Store.Record(ctx, note)
 }
 
-func (h halting) Clear(ctx context.Context, e identity.Erasure) error {
-	if h.at == "before the note is cleared" {
-		return errHalted
+func (e ending) Retire(ctx context.Context, acsUserID string) error {
+	*e.retired++
+	if e.at == atRetire || e.at == atRetireAgain && *e.retired > 1 {
+		return errEnded
 	}
-	return h.Store.Clear(ctx, e)
+	return e.Store.Retire(ctx, acsUserID)
 }
 
-// deleting is an ACS that knows how to delete.
-type deleting struct{ identity.Issuer }
+func (e ending) Clear(ctx context.Context, note identity.Erasure) error {
+	if e.at == atClear {
+		return errEnded
+	}
+	return e.Store.Clear(ctx, note)
+}
 
-func (deleting) DeleteIdentity(context.Context, string) error { return nil }
+// fewIdentities is an ACS that makes identities, issues tokens and deletes.
+type fewIdentities struct {
+	identity.Issuer
+	mu    sync.Mutex
+	known map[string]bool
+	down  bool
+}
 
-func TestAnErasureThatWasCutShortLeavesNoClaim(t *testing.T) {
-	user := identity.User{TenantID: "6f1d7c52-3b0e-4a9c-8d27-51c0a4e9b310", ObjectID: "0a1c5d3e-94b2-4e6f-8a70-3c2d1b0e9f81"}
-	other := identity.User{TenantID: user.TenantID, ObjectID: user.TenantID}
-	for _, reason := range []identity.Reason{identity.ReasonErase, identity.ReasonOrphan} {
-		for _, at := range []string{"before the release", "before the note is cleared"} {
-			file, err := bolt.Open(filepath.Join(t.TempDir(), "notes.db"), "contoso.example")
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, file.Close()) })
-			note := identity.Erasure{AcsUserID: "8:acs:a_b", User: user, Reason: reason, RecordedAt: time.Now()}
-			require.NoError(t, file.Claim(t.Context(), note.AcsUserID, user))
-			require.NoError(t, file.Record(t.Context(), note))
-			sweep := func(p place) identity.Swept {
-				s := split{&graph.Store{}, p} // nobody's call: Graph is not asked
-				swept, err := identity.NewService(s, s, deleting{}, slog.New(slog.DiscardHandler), time.Now).Sweep(t.Context())
+func (f *fewIdentities) CreateIdentity(context.Context) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	id := "8:acs:" + randomGUID() + "_" + randomGUID()
+	f.known[id] = true
+	return id, nil
+}
+
+func (f *fewIdentities) IssueToken(_ context.Context, id string, _ identity.TokenRequest) (identity.Token, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.known[id] {
+		return identity.Token{}, identity.ErrUnknownIdentity
+	}
+	return identity.Token{Value: secret.New("for " + id)}, nil
+}
+
+func (f *fewIdentities) RevokeTokens(context.Context, string) error { return errEnded }
+
+func (f *fewIdentities) DeleteIdentity(_ context.Context, id string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.down {
+		return errEnded
+	}
+	if !f.known[id] {
+		return identity.ErrUnknownIdentity
+	}
+	delete(f.known, id)
+	return nil
+}
+
+// graphTokens gives each user a token of their own.
+type graphTokens struct{ of map[identity.User]string }
+
+func (g graphTokens) Token(_ context.Context, c identity.Caller, _ []string) (secret.String, error) {
+	return secret.New(g.of[c.User]), nil
+}
+
+// person is somebody with a profile in Graph.
+type person struct {
+	entraid.User
+	ctx context.Context // of their calls
+}
+
+func (p person) id() identity.User { return identity.User{TenantID: p.TenantID, ObjectID: p.ObjectID} }
+
+// erasing has what services, one after the other, keep mappings in Graph with.
+type erasing struct {
+	t      *testing.T
+	file   *bolt.Store
+	acs    *fewIdentities
+	tokens graphTokens
+}
+
+func newErasing(t *testing.T) *erasing {
+	t.Helper()
+	file, err := bolt.Open(filepath.Join(t.TempDir(), "notes.db"), claimsResource)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, file.Close()) })
+	return &erasing{t, file, &fewIdentities{known: map[string]bool{}}, graphTokens{map[identity.User]string{}}}
+}
+
+func (e *erasing) person() person {
+	p := person{User: newUser(e.t)}
+	e.tokens.of[p.id()] = tokenFor(e.t, p.User, entraid.GraphURI+"/User.ReadWrite")
+	p.ctx = identity.WithCaller(e.t.Context(), identity.Caller{User: p.id()})
+	return p
+}
+
+// service is one of a new process, which ends before the step.
+func (e *erasing) service(at string) *identity.Service {
+	e.t.Helper()
+	notes := ending{e.file, at, new(int)}
+	mappings, err := graph.Open(graph.Options{Endpoint: cloud.GraphURL, Resource: claimsResource, Tokens: e.tokens, Claims: notes, Transport: cloud.Client()})
+	require.NoError(e.t, err)
+	e.acs.down = at == atIdentity
+	cloud.Graph.SetFault(nil)
+	if at == atMapping {
+		cloud.Graph.SetFault(func(w http.ResponseWriter, r *http.Request) bool {
+			if msgraph.Operation(r) == msgraph.OpDeleteExtension {
+				w.WriteHeader(http.StatusUnauthorized)
+				return true
+			}
+			return false
+		})
+	}
+	s := split{mappings, notes}
+	return identity.NewService(s, s, e.acs, slog.New(slog.DiscardHandler), time.Now)
+}
+
+func (e *erasing) notes() (notes []identity.Erasure) {
+	for note, err := range e.file.List(e.t.Context()) {
+		require.NoError(e.t, err)
+		notes = append(notes, note)
+	}
+	return notes
+}
+
+// token is what the user gets, and for whom.
+func token(s *identity.Service, p person) (acsUserID string, err error) {
+	t, m, err := s.Token(p.ctx, p.id(), identity.TokenRequest{Scopes: []string{"chat"}, ExpiresIn: time.Hour})
+	if err == nil && t.Value.Reveal() != "for "+m.AcsUserID {
+		err = errors.New("the token is for another identity")
+	}
+	return m.AcsUserID, err
+}
+
+func TestAnErasureThatIsCutShortLeavesNothingToOthers(t *testing.T) {
+	t.Cleanup(func() { cloud.Graph.SetFault(nil) })
+	for _, at := range []string{atRecord, atRetire, atMapping, atIdentity, atRetireAgain, atClear, nowhere} {
+		for _, first := range []string{"the owner", "a thief", "the timer"} {
+			t.Run(fmt.Sprintf("before %s, then %s", at, first), func(t *testing.T) {
+				e := newErasing(t)
+				owner, thief := e.person(), e.person()
+				theirs, err := token(e.service(nowhere), owner)
 				require.NoError(t, err)
-				return swept
-			}
-			assert.Equal(t, 1, sweep(halting{file, at}).Pending, at)
-			assert.Equal(t, 1, sweep(file).Finished, at)
-			for range file.List(t.Context()) {
-				assert.Fail(t, "a note is left")
-			}
-			assert.NoError(t, file.Claim(t.Context(), note.AcsUserID, other), at)
+				addHeroMapping(t, thief.User, theirs)
+				_, err = token(e.service(nowhere), thief)
+				require.Equal(t, identity.CodeAccessBlocked, identity.CodeOf(err), "planted before the erasure")
+
+				err = e.service(at).Erase(owner.ctx, owner.id())
+				durable := at != atRecord && at != atRetire && at != atMapping
+				assert.Equal(t, durable, err == nil, "%v", err)
+				noted := at != atRecord && at != nowhere
+				assert.Equal(t, noted, len(e.notes()) == 1)
+
+				s := e.service(nowhere)
+				switch first {
+				case "the owner":
+					got, err := token(s, owner)
+					require.NoError(t, err)
+					if at == atRecord || at == atRetire {
+						require.Equal(t, theirs, got, "they were not told that it is erased")
+					} else {
+						require.NotEqual(t, theirs, got)
+					}
+				case "a thief":
+					got, err := token(s, thief)
+					if at == atRecord || at == atRetire {
+						require.Equal(t, identity.CodeAccessBlocked, identity.CodeOf(err))
+					} else {
+						require.NoError(t, err)
+						require.NotEqual(t, theirs, got)
+					}
+				}
+				if at == atRecord {
+					assert.True(t, e.acs.known[theirs])
+					return
+				}
+				_, err = e.service(nowhere).Sweep(t.Context())
+				require.NoError(t, err)
+				assert.Empty(t, e.notes())
+				assert.False(t, e.acs.known[theirs])
+				assert.ErrorIs(t, e.file.Check(t.Context(), theirs, owner.id()), identity.ErrRetired)
+
+				// Everybody is served again, whatever is in their profiles.
+				s = e.service(nowhere)
+				var got []string
+				for _, p := range []person{owner, thief} {
+					id, err := token(s, p)
+					require.NoError(t, err)
+					assert.Equal(t, id, inGraph(p.User))
+					got = append(got, id)
+				}
+				assert.NotContains(t, got, theirs)
+				slices.Sort(got)
+				assert.Equal(t, got, slices.Sorted(maps.Keys(e.acs.known)), "no identity is lost")
+			})
 		}
+	}
+}
+
+func TestAnErasedMappingThatIsPutBackIsWorthNothing(t *testing.T) {
+	e := newErasing(t)
+	owner := e.person()
+	theirs, err := token(e.service(nowhere), owner)
+	require.NoError(t, err)
+	s := e.service(atIdentity)
+	require.NoError(t, s.Erase(owner.ctx, owner.id()))
+	require.True(t, e.acs.known[theirs], "ACS did not answer")
+	addHeroMapping(t, owner.User, theirs)
+	for _, s := range []*identity.Service{s, e.service(atIdentity)} { // this process and another one
+		_, err = token(s, owner)
+		require.Equal(t, identity.CodeUpstreamUnavailable, identity.CodeOf(err), "nothing is issued for what is being erased")
+		_, _, err = s.Refresh(owner.ctx, owner.id(), identity.TokenRequest{})
+		require.Equal(t, identity.CodeIdentityNotFound, identity.CodeOf(err))
+	}
+	next, err := token(e.service(nowhere), owner)
+	require.NoError(t, err)
+	assert.NotEqual(t, theirs, next)
+	assert.Equal(t, map[string]bool{next: true}, e.acs.known)
+}
+
+func TestADeadMappingIsReplacedOnceByManyProcesses(t *testing.T) {
+	for range 5 {
+		e := newErasing(t)
+		owner := e.person()
+		theirs, err := token(e.service(nowhere), owner)
+		require.NoError(t, err)
+		require.NoError(t, e.service(nowhere).Erase(owner.ctx, owner.id()))
+		addHeroMapping(t, owner.User, theirs)
+		services := []*identity.Service{e.service(nowhere), e.service(nowhere), e.service(nowhere)}
+		errs := make([]error, 12)
+		atOnce(len(errs), func(i int) { _, errs[i] = token(services[i%3], owner) })
+		require.NoError(t, errors.Join(errs...))
+		assert.Equal(t, map[string]bool{inGraph(owner.User): true}, e.acs.known, "no identity is lost")
+		assert.Empty(t, e.notes())
 	}
 }

@@ -1,6 +1,6 @@
 // Package bolt keeps identity mappings, notes of erasures not yet done, and claims
-// of identities, in one local file: the store that needs no service, for a laptop or a single
-// server.
+// of identities in one local file: the store that needs no service, for a laptop or
+// a single server.
 //
 // Start with Open. One process at a time has the file; a second one is told so.
 // Every change is on the disk before the call returns, so a crash or a loss of
@@ -33,7 +33,7 @@ const batchDelay = 500 * time.Microsecond
 const lockTimeout = time.Second
 
 // The buckets: mappings by "<user>|<resource>", erasures by
-// "<resource>|<reason>|<ACS user id>", claims by "<resource>|<ACS user id>".
+// "<resource>|<reason>|<ACS user id>", claims by "<resource>|<identity.ClaimKey>".
 // Values are JSON.
 var (
 	mappingsBucket = []byte("mappings")
@@ -42,8 +42,8 @@ var (
 )
 
 // Store implements identity.Store, identity.Erasures and identity.Claims on an
-// open file. Its methods may be called from many goroutines. A context that is done when a
-// method begins ends it; the work itself takes milliseconds and is not
+// open file. Its methods may be called from many goroutines. A context that is done
+// when a method begins ends it; the work itself takes milliseconds and is not
 // interrupted.
 type Store struct {
 	db       *bbolt.DB

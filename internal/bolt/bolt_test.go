@@ -178,10 +178,23 @@ func TestACorruptValueIsAnError(t *testing.T) {
 			err = s.Claim(t.Context(), m.AcsUserID, m.User)
 			assert.ErrorContains(t, err, "can't be read")
 			assert.NotErrorIs(t, err, identity.ErrNotFound)
-			require.NoError(t, s.Release(t.Context(), m.AcsUserID))
-			assert.NoError(t, s.Claim(t.Context(), m.AcsUserID, m.User))
+			require.NoError(t, s.Retire(t.Context(), m.AcsUserID))
+			assert.ErrorIs(t, s.Claim(t.Context(), m.AcsUserID, m.User), identity.ErrRetired)
 		})
 	}
+}
+
+func TestARetiredIdentityIsKeptWithoutItsUserAndItsID(t *testing.T) {
+	s, m := open(t, newPath(t)), someMapping()
+	require.NoError(t, s.Claim(t.Context(), m.AcsUserID, m.User))
+	require.NoError(t, s.Retire(t.Context(), m.AcsUserID))
+	require.NoError(t, s.db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket(claimsBucket).ForEach(func(k, v []byte) error {
+			assert.Equal(t, resource+"|"+identity.ClaimKey(m.AcsUserID), string(k))
+			assert.JSONEq(t, `{"retired":true}`, string(v))
+			return nil
+		})
+	}))
 }
 
 func TestAClosedFileIsUnavailable(t *testing.T) {

@@ -11,9 +11,11 @@ import (
 	"acsauth/internal/identity"
 )
 
-// claimValue is what the file has for a claim.
+// claimValue is what the file has for a claim, or that the identity is retired.
 type claimValue struct {
-	User string `json:"user"` // identity.User.Key
+	User      string `json:"user,omitempty"` // identity.User.Key
+	AcsUserID string `json:"acsUserId,omitempty"`
+	Retired   bool   `json:"retired,omitempty"`
 }
 
 // Claim implements identity.Claims. Most claims are there: it reads first, which
@@ -25,41 +27,53 @@ func (s *Store) Claim(ctx context.Context, acsUserID string, user identity.User)
 	if acsUserID == "" {
 		return errors.New("claim an identity: no ACS user id")
 	}
-	data, err := json.Marshal(claimValue{user.Key()})
+	data, err := json.Marshal(claimValue{User: user.Key(), AcsUserID: acsUserID})
 	if err != nil {
 		return fmt.Errorf("claim an identity: %w", err)
 	}
-	check := func(tx *bbolt.Tx) error { return s.checkClaim(tx, acsUserID, user) }
-	if err := s.view(ctx, check); !errors.Is(err, identity.ErrNotFound) {
+	if err := s.Check(ctx, acsUserID, user); !errors.Is(err, identity.ErrUnclaimed) {
 		return err
 	}
 	return s.update(ctx, func(tx *bbolt.Tx) error {
-		if err := check(tx); !errors.Is(err, identity.ErrNotFound) {
+		if err := s.checkClaim(tx, acsUserID, user); !errors.Is(err, identity.ErrUnclaimed) {
 			return err
 		}
 		return put(tx, claimsBucket, s.claimKey(acsUserID), data)
 	})
 }
 
-// checkClaim returns ErrNotFound where the identity is nobody's.
+// Check implements identity.Claims.
+func (s *Store) Check(ctx context.Context, acsUserID string, user identity.User) error {
+	return s.view(ctx, func(tx *bbolt.Tx) error { return s.checkClaim(tx, acsUserID, user) })
+}
+
 func (s *Store) checkClaim(tx *bbolt.Tx, acsUserID string, user identity.User) error {
 	data := tx.Bucket(claimsBucket).Get(s.claimKey(acsUserID))
 	if data == nil {
-		return identity.ErrNotFound
+		return identity.ErrUnclaimed
 	}
 	var v claimValue
-	if err := json.Unmarshal(data, &v); err != nil || v.User == "" {
-		return fmt.Errorf("a claim in %s can't be read: want user", s.db.Path())
-	}
-	if v.User != user.Key() {
+	switch err := json.Unmarshal(data, &v); {
+	case err != nil, v.User == "" && !v.Retired:
+		return fmt.Errorf("a claim in %s can't be read: want user or retired", s.db.Path())
+	case v.Retired:
+		return identity.ErrRetired
+	case v.User != user.Key():
 		return identity.ErrClaimed
 	}
 	return nil
 }
 
-// Release implements identity.Claims.
-func (s *Store) Release(ctx context.Context, acsUserID string) error {
-	return s.update(ctx, func(tx *bbolt.Tx) error { return remove(tx, claimsBucket, s.claimKey(acsUserID)) })
+// Retire implements identity.Claims.
+func (s *Store) Retire(ctx context.Context, acsUserID string) error {
+	if acsUserID == "" {
+		return errors.New("retire an identity: no ACS user id")
+	}
+	data, err := json.Marshal(claimValue{Retired: true})
+	if err != nil {
+		return fmt.Errorf("retire an identity: %w", err)
+	}
+	return s.update(ctx, func(tx *bbolt.Tx) error { return put(tx, claimsBucket, s.claimKey(acsUserID), data) })
 }
 
 func (s *Store) claimKey(acsUserID string) []byte {

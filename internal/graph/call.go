@@ -64,10 +64,17 @@ func (s *Store) call(ctx context.Context, caller identity.Caller, r request, ans
 	if answer == nil {
 		return nil
 	}
-	if err := json.Unmarshal(body, answer); err != nil {
+	if err := json.Unmarshal(body, answer); err != nil && !isOfOneProperty(err) {
 		return identity.Errorf(identity.CodeUpstreamRejected, "Microsoft Graph gave an unexpected answer.").Because(errors.New("graph: the answer is not the JSON that was expected"))
 	}
 	return nil
+}
+
+// isOfOneProperty tells a property of another type than expected, which its user may
+// have given it and which stays empty, from an answer that makes no sense.
+func isOfOneProperty(err error) bool {
+	mismatch := (*json.UnmarshalTypeError)(nil)
+	return errors.As(err, &mismatch) && mismatch.Field != ""
 }
 
 // Ping implements identity.Store. Without a user Graph says only that it is

@@ -10,7 +10,8 @@
 // User.ReadWrite, so that every method but Ping wants the user's call in its
 // context (identity.WithCaller) and returns identity.ErrNeedsCaller without it.
 // MarkErasing deletes the mapping: the note of the erasure, which is kept
-// elsewhere, is what Sweep then goes by.
+// elsewhere, is what Sweep then goes by. Whoever keeps it retires the identity in
+// Options.Claims first, for users can write the mapping again.
 //
 // What Graph does not give, and what follows from it:
 //   - There are no versions. A mapping is read and compared before it is deleted,
@@ -20,10 +21,11 @@
 //     made for one user at the same time in two processes, both may be used until
 //     a cache forgets one.
 //   - A user may write to their own profile, with any application that has
-//     User.ReadWrite, and so put another's identity there. A mapping counts if it
-//     has a seal, or else if its identity is the user's in Options.Claims, where
-//     first come is first served: one that this service makes is entered before
-//     it is written. One that a hero sample made is whose call comes first.
+//     User.ReadWrite, and so put another's identity there. A mapping counts if its
+//     identity is the user's in Options.Claims, where first come is first served:
+//     one that this service makes is entered before it is written, and one that a
+//     hero sample made is whose call comes first. With Options.Keys, a mapping must
+//     have a seal too.
 //   - An application can have two open extensions in a profile, and guests may
 //     have no right to change theirs: then this store is not for them.
 package graph
@@ -66,7 +68,7 @@ type Options struct {
 	Extension string // its name; DefaultExtension where empty
 	Resource  string // host name of the ACS resource, in any case: an identity is valid in one resource
 	Tokens    Tokens
-	// Claims says whose an identity is where no seal does.
+	// Claims says whose an identity is, and which are retired.
 	Claims identity.Claims
 	// Keys seal mappings: the first one those that are written, any of them those
 	// that are read. Without one, mappings have no seal, and Claims alone counts.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -23,15 +22,11 @@ type extension struct {
 	Seal      string `json:"seal,omitempty"`
 }
 
-// communicationUserID is what an ACS user id looks like. Regular expressions that
-// count are large.
-var communicationUserID = regexp.MustCompile(`^8:[A-Za-z0-9:._-]+$`)
-
-const maxUserID = 127 // what any place of claims and notes takes
+const maxUserID = 127 // what any place of notes takes
 
 func (e extension) check() error {
 	switch {
-	case len(e.AcsUserID) > maxUserID || !communicationUserID.MatchString(e.AcsUserID):
+	case len(e.AcsUserID) > maxUserID || !identity.IsACSUserID(e.AcsUserID):
 		return errors.New("acsUserIdentity is not an ACS user id")
 	case strings.ContainsRune(e.Resource, 0):
 		return errors.New("acsResource is not a host name")
@@ -39,60 +34,51 @@ func (e extension) check() error {
 	return nil
 }
 
-// Get implements identity.Store. A mapping that belongs to another ACS resource,
-// or has neither a good seal nor the user's claim, is an *identity.Error with
-// CodeUpstreamRejected: to put another in its place could lose an identity that
-// somebody else uses.
+// Get implements identity.Store. A mapping that belongs to another ACS resource, or
+// is not known to be the user's, is an *identity.Error with CodeAccessBlocked: to put
+// another in its place could lose an identity that somebody else uses. One whose
+// identity is retired is Erasing.
 func (s *Store) Get(ctx context.Context, user identity.User) (identity.Mapping, error) {
 	e, caller, err := s.get(ctx, user)
 	if err != nil {
 		return identity.Mapping{}, err
 	}
 	m, err := e.mapping(user)
-	switch {
-	case err != nil:
-		return identity.Mapping{}, notRecorded(err)
-	case e.Resource != "" && e.Resource != s.resource:
-		return identity.Mapping{}, identity.Errorf(identity.CodeUpstreamRejected,
+	if err != nil {
+		return identity.Mapping{}, notTheirs(err)
+	}
+	if e.Resource != "" && e.Resource != s.resource {
+		return identity.Mapping{}, identity.Errorf(identity.CodeAccessBlocked,
 			"Your identity belongs to another communication resource than this service's.").Because(
 			fmt.Errorf("extension %s in the user's profile is for the ACS resource %.80q: set GRAPH_EXTENSION_NAME to another name", s.extension, e.Resource))
-	case s.seals.good(user, e):
-		return m, s.enter(ctx, m)
-	case s.seals.wanted() && (e.Seal != "" || !s.acceptUnsealed):
-		return identity.Mapping{}, notRecorded(fmt.Errorf("extension %s in the user's profile has no seal of GRAPH_MAPPING_KEYS", s.extension))
 	}
-	if err := s.claim(ctx, m); err != nil {
+	sealed := s.seals.good(user, e)
+	if !sealed && s.seals.wanted() && (e.Seal != "" || !s.acceptUnsealed) {
+		return identity.Mapping{}, notTheirs(fmt.Errorf("extension %s in the user's profile has no seal of GRAPH_MAPPING_KEYS", s.extension))
+	}
+	// A seal can be put back after its identity was erased, or given to its owner.
+	claim := s.claims.Claim
+	if !sealed && !identity.IsOrdinaryACSUserID(e.AcsUserID) {
+		claim = s.claims.Check // nobody has one that this service did not give them
+	}
+	switch err := claim(ctx, m.AcsUserID, user); {
+	case errors.Is(err, identity.ErrRetired):
+		m.Erasing = true
+		return m, nil
+	case errors.Is(err, identity.ErrClaimed), errors.Is(err, identity.ErrUnclaimed):
+		return identity.Mapping{}, notTheirs(fmt.Errorf("extension %s in the user's profile: %w", s.extension, err))
+	case err != nil:
 		return identity.Mapping{}, err
 	}
-	if s.seals.wanted() {
+	if !sealed && s.seals.wanted() {
 		s.reseal(ctx, caller, e)
 	}
 	return m, nil
 }
 
-// enter claims an identity whose seal is good while mappings without one are taken
-// too: else another user could. A seal counts for more than another's claim.
-func (s *Store) enter(ctx context.Context, m identity.Mapping) error {
-	if !s.acceptUnsealed {
-		return nil
-	}
-	if err := s.claims.Claim(ctx, m.AcsUserID, m.User); !errors.Is(err, identity.ErrClaimed) {
-		return err
-	}
-	return nil
-}
-
-func (s *Store) claim(ctx context.Context, m identity.Mapping) error {
-	err := s.claims.Claim(ctx, m.AcsUserID, m.User)
-	if errors.Is(err, identity.ErrClaimed) {
-		return notRecorded(fmt.Errorf("extension %s in the user's profile: %w", s.extension, err))
-	}
-	return err
-}
-
-// notRecorded is for what users have put into their own profiles.
-func notRecorded(cause error) error {
-	return identity.Errorf(identity.CodeUpstreamRejected, "Your identity was not recorded by this service.").Because(cause)
+// notTheirs is for what users have, or may have, put into their own profiles.
+func notTheirs(cause error) error {
+	return identity.Errorf(identity.CodeAccessBlocked, "The identity in your profile is not recorded as yours.").Because(cause)
 }
 
 func (s *Store) get(ctx context.Context, user identity.User) (e extension, caller identity.Caller, err error) {
@@ -162,8 +148,10 @@ func (s *Store) Create(ctx context.Context, m identity.Mapping) (identity.Mappin
 	if err != nil {
 		return identity.Mapping{}, err
 	}
-	// Before anybody can see it; also where seals are asked for, which may end.
-	if err := s.claim(ctx, created); err != nil {
+	// Before anybody can see it.
+	if err := s.claims.Claim(ctx, m.AcsUserID, m.User); errors.Is(err, identity.ErrClaimed) || errors.Is(err, identity.ErrRetired) {
+		return identity.Mapping{}, identity.Errorf(identity.CodeUpstreamRejected, "The communication service named an identity that is not new.").Because(err)
+	} else if err != nil {
 		return identity.Mapping{}, err
 	}
 	post := request{method: http.MethodPost, path: "/v1.0/me/extensions", body: e, creates: true}
@@ -194,25 +182,30 @@ func (s *Store) whyNot(ctx context.Context, caller identity.Caller, refused erro
 }
 
 // MarkErasing implements identity.Store by deleting the mapping. Graph can't be
-// asked without the user, who may never come back to have the rest done.
+// asked without the user, who may never come back to have the rest done. What is
+// gone has no version.
 func (s *Store) MarkErasing(ctx context.Context, m identity.Mapping) (identity.Mapping, error) {
 	if err := s.Delete(ctx, m); err != nil {
 		return identity.Mapping{}, err
 	}
-	m.Erasing = true
+	m.Erasing, m.Version = true, ""
 	return m, nil
 }
 
-// Delete implements identity.Store. What was marked is gone already.
+// Delete implements identity.Store.
 func (s *Store) Delete(ctx context.Context, m identity.Mapping) error {
-	if m.Erasing {
+	if m.Version == "" {
 		return identity.ErrNotFound
 	}
 	there, caller, err := s.get(ctx, m.User)
 	if err != nil {
 		return err
 	}
-	if there.AcsUserID != m.Version {
+	switch {
+	case there.AcsUserID == m.Version:
+	case m.Erasing: // by another call, and one that is retired does not come back
+		return identity.ErrNotFound
+	default:
 		return identity.ErrVersion
 	}
 	return s.call(ctx, caller, request{method: http.MethodDelete, path: s.path()}, nil)

@@ -93,6 +93,10 @@ var (
 	ErrExists = errors.New("the user has a mapping already")
 	// ErrClaimed: the ACS identity is another user's.
 	ErrClaimed = errors.New("the ACS identity is another user's")
+	// ErrUnclaimed: the ACS identity has not been entered as anybody's.
+	ErrUnclaimed = errors.New("the ACS identity is not recorded as anybody's")
+	// ErrRetired: the ACS identity is nobody's any more.
+	ErrRetired = errors.New("the ACS identity has been erased, or a note says that it is to be")
 	// ErrVersion: the mapping has changed since it was read.
 	ErrVersion = errors.New("the mapping has changed since it was read")
 	// ErrNeedsCaller: the store takes only the user's own word for what is asked,

@@ -11,8 +11,11 @@ package identity
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -90,6 +93,17 @@ func IsACSUserID(s string) bool {
 	})
 }
 
+// IsOrdinaryACSUserID reports whether s has the very form in which ACS names the
+// identities that it makes: "8:acs:<resource>_<user>", both GUIDs in lower case, with
+// gcch-acs or dod-acs in clouds for governments. Users of Teams, whom ACS knows too,
+// have ids of other forms: "8:orgid:<user>", "8:acs:<resource>_<tenant>_<user>".
+func IsOrdinaryACSUserID(s string) bool {
+	cloud, guids, _ := strings.Cut(strings.TrimPrefix(s, "8:"), ":")
+	resource, user, _ := strings.Cut(guids, "_")
+	return strings.HasPrefix(s, "8:") && slices.Contains([]string{"acs", "gcch-acs", "dod-acs"}, cloud) &&
+		IsGUID(resource) && IsGUID(user) && guids == strings.ToLower(guids)
+}
+
 // Caller is the user of one call, with what their access token says of the
 // client app they called with.
 type Caller struct {
@@ -150,15 +164,19 @@ type Lister interface {
 	Mappings(ctx context.Context, after string) iter.Seq2[Mapping, error]
 }
 
-// ClaimKey is what claims compare an ACS user id by: two spellings that ACS might
-// take for one have one key. Only what tells real ids apart counts.
+// ClaimKey is what claims are kept under: the SHA-256, in hexadecimal, of an ACS
+// user id in lower case and without the characters . : and -. Two spellings that
+// ACS might take for one have one key, and a key tells nobody an id who does not
+// know it.
 func ClaimKey(acsUserID string) string {
-	return strings.Map(func(r rune) rune {
+	folded := strings.Map(func(r rune) rune {
 		if strings.ContainsRune(".:-", r) {
 			return -1
 		}
 		return unicode.ToLower(r)
 	}, acsUserID)
+	sum := sha256.Sum256([]byte(folded))
+	return hex.EncodeToString(sum[:])
 }
 
 // Reason says why an ACS identity is to be deleted.
@@ -207,14 +225,18 @@ type Erasures interface {
 }
 
 // Claims is a register of whose each ACS identity is, for a store that users can
-// write to themselves. An ACS user id is taken in any case. Its methods return an
-// *Error as Store's do.
+// write to themselves. Ids with the same ClaimKey are one. ACS gives no id twice, so
+// no identity ever goes to another user. Its methods return an *Error as Store's do.
 type Claims interface {
 	// Claim enters the identity as the user's, unless it has been entered before:
-	// then ErrClaimed if it is another's.
+	// then ErrClaimed if it is another's, and ErrRetired if it has been retired.
 	Claim(ctx context.Context, acsUserID string, user User) error
-	// Release removes the entry; without one it does nothing.
-	Release(ctx context.Context, acsUserID string) error
+	// Check does so without entering anything: ErrUnclaimed if the identity has not
+	// been entered.
+	Check(ctx context.Context, acsUserID string, user User) error
+	// Retire makes the identity nobody's for ever, whether it was entered or not.
+	// What is kept is its ClaimKey alone.
+	Retire(ctx context.Context, acsUserID string) error
 }
 
 // Token is an ACS access token.

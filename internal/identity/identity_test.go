@@ -38,3 +38,43 @@ func TestErrorsKeepTheirCodeAndTheirCause(t *testing.T) {
 	assert.Equal(t, CodeRateLimited, CodeOf(wrapped))
 	assert.Equal(t, CodeInternal, CodeOf(cause))
 }
+
+func TestOrdinaryACSUserIDsAreThoseThatACSMakes(t *testing.T) {
+	const resource, user = "2dee53b4-368b-45b4-ab52-8493fb117652", "00000005-14a2-493b-8a72-5a3a0d000081"
+	for _, good := range []string{"8:acs:", "8:gcch-acs:", "8:dod-acs:"} {
+		assert.True(t, IsOrdinaryACSUserID(good+resource+"_"+user), good)
+		assert.True(t, IsACSUserID(good+resource+"_"+user), good)
+	}
+	for name, bad := range map[string]string{
+		"empty":                             "",
+		"a user of Teams":                   "8:orgid:" + user,
+		"a user of Teams Phone":             "8:acs:" + resource + "_" + user + "_" + user,
+		"an anonymous user of Teams":        "8:teamsvisitor:" + resource + "_" + user,
+		"of a cloud that is not known":      "8:x-acs:" + resource + "_" + user,
+		"a bot":                             "28:acs:" + resource + "_" + user,
+		"no kind":                           "acs:" + resource + "_" + user,
+		"in upper case":                     "8:acs:" + resource + "_" + strings.ToUpper(user),
+		"the kind in upper case":            "8:ACS:" + resource + "_" + user,
+		"one GUID":                          "8:acs:" + resource,
+		"no user":                           "8:acs:" + resource + "_",
+		"GUIDs without hyphens":             "8:acs:" + strings.ReplaceAll(resource+"_"+user, "-", ""),
+		"something behind it":               "8:acs:" + resource + "_" + user + ".",
+		"something in front of it":          " 8:acs:" + resource + "_" + user,
+		"a path":                            "8:acs:" + resource + "_" + user + "/../x",
+		"another separator between the two": "8:acs:" + resource + "-" + user,
+	} {
+		assert.False(t, IsOrdinaryACSUserID(bad), name)
+	}
+}
+
+func TestClaimKeysTellIdentitiesApartAndNothingElse(t *testing.T) {
+	const id = "8:acs:2dee53b4-368b-45b4-ab52-8493fb117652_00000005-14a2-493b-8a72-5a3a0d000081"
+	key := ClaimKey(id)
+	assert.Equal(t, "862764d96f6c7b26e6f784436429a3a7adf03d8110d3df3074ee01ef4f33e0bb", key)
+	for _, same := range []string{strings.ToUpper(id), id + ".", strings.ReplaceAll(id, "-", ""), "8acs" + id[6:]} {
+		assert.Equal(t, key, ClaimKey(same), same)
+	}
+	for _, other := range []string{"", id + "0", id[:len(id)-1] + "2", strings.Replace(id, "_", "", 1)} {
+		assert.NotEqual(t, key, ClaimKey(other), other)
+	}
+}

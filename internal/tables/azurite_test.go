@@ -259,9 +259,17 @@ func TestOnAzurite(t *testing.T) {
 		}, noted)
 
 		require.NoError(t, s.Claim(t.Context(), m.AcsUserID, m.User))
-		assert.Equal(t, map[string]any{
-			"PartitionKey": "claims", "RowKey": storetest.Resource + "|" + identity.ClaimKey(m.AcsUserID), "User": m.User.Key(), "Schema": 1.0,
-		}, properties("claims", storetest.Resource+"|"+identity.ClaimKey(m.AcsUserID)))
+		claim := map[string]any{
+			"PartitionKey": "claims", "RowKey": storetest.Resource + "|" + identity.ClaimKey(m.AcsUserID),
+			"User": m.User.Key(), "AcsUserId": m.AcsUserID, "Schema": 1.0,
+		}
+		assert.Equal(t, claim, properties("claims", storetest.Resource+"|"+identity.ClaimKey(m.AcsUserID)))
+
+		require.NoError(t, s.Retire(t.Context(), m.AcsUserID))
+		delete(claim, "User")
+		delete(claim, "AcsUserId")
+		claim["Retired"] = true
+		assert.Equal(t, claim, properties("claims", storetest.Resource+"|"+identity.ClaimKey(m.AcsUserID)), "neither the user nor the identity")
 	})
 
 	t.Run("a row that makes no sense is an error and keeps its place", func(t *testing.T) {
@@ -333,7 +341,8 @@ func TestOnAzurite(t *testing.T) {
 		assert.NoError(t, s.Clear(t.Context(), note))
 		require.NoError(t, s.Claim(t.Context(), want.AcsUserID, want.User))
 		require.ErrorIs(t, s.Claim(t.Context(), want.AcsUserID, someMapping(t).User), identity.ErrClaimed)
-		assert.NoError(t, s.Release(t.Context(), want.AcsUserID))
+		require.NoError(t, s.Retire(t.Context(), want.AcsUserID))
+		assert.ErrorIs(t, s.Claim(t.Context(), want.AcsUserID, want.User), identity.ErrRetired)
 	})
 
 	t.Run("with a shared access signature", func(t *testing.T) {

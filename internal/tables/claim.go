@@ -6,16 +6,21 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
+
 	"acsauth/internal/identity"
 )
 
 // claimsKey is the partition of all claims. It is no user's key.
 const claimsKey = "claims"
 
+// claimRow is a claim, or says that the identity is retired.
 type claimRow struct {
 	PartitionKey string
 	RowKey       string
-	User         string // identity.User.Key
+	User         string `json:",omitempty"` // identity.User.Key
+	AcsUserID    string `json:"AcsUserId,omitempty"`
+	Retired      bool   `json:",omitempty"`
 	Schema       int32
 }
 
@@ -24,15 +29,13 @@ func (s *Store) Claim(ctx context.Context, acsUserID string, user identity.User)
 	if err := user.Check(); err != nil {
 		return fmt.Errorf("claim an identity: %w", err)
 	}
-	key, err := s.claimKey(acsUserID)
-	if err != nil {
-		return fmt.Errorf("claim an identity: %w", err)
+	if acsUserID == "" {
+		return errors.New("claim an identity: no ACS user id")
 	}
-	err = s.checkClaim(ctx, key, user)
-	if !errors.Is(err, identity.ErrNotFound) {
+	if err := s.Check(ctx, acsUserID, user); !errors.Is(err, identity.ErrUnclaimed) {
 		return err
 	}
-	row, err := json.Marshal(claimRow{claimsKey, key, user.Key(), schema})
+	row, err := json.Marshal(claimRow{PartitionKey: claimsKey, RowKey: s.claimKey(acsUserID), User: user.Key(), AcsUserID: acsUserID, Schema: schema})
 	if err != nil {
 		return fmt.Errorf("claim an identity: %w", err)
 	}
@@ -44,44 +47,50 @@ func (s *Store) Claim(ctx context.Context, acsUserID string, user identity.User)
 		return err
 	}
 	// Another call's, or this one's own, whose answer was lost.
-	if err = s.checkClaim(ctx, key, user); errors.Is(err, identity.ErrNotFound) {
+	if err = s.Check(ctx, acsUserID, user); errors.Is(err, identity.ErrUnclaimed) {
 		return unavailable(errors.New("claim an identity: the claim that was there has gone"))
 	}
 	return err
 }
 
-// checkClaim returns ErrNotFound where the identity is nobody's.
-func (s *Store) checkClaim(ctx context.Context, key string, user identity.User) error {
-	resp, err := s.table.GetEntity(ctx, claimsKey, key, nil)
-	if err != nil {
+// Check implements identity.Claims.
+func (s *Store) Check(ctx context.Context, acsUserID string, user identity.User) error {
+	resp, err := s.table.GetEntity(ctx, claimsKey, s.claimKey(acsUserID), nil)
+	if isMissing(err) {
+		return identity.ErrUnclaimed
+	} else if err != nil {
 		return s.fail(ctx, "read a claim", err)
 	}
 	var row claimRow
 	if err := json.Unmarshal(resp.Value, &row); err != nil {
 		return errors.New("a claim can't be read: a property has the wrong type")
 	}
-	if row.User == "" || row.Schema < 1 || row.Schema > schema {
-		return fmt.Errorf("a claim can't be read: want User and Schema %d, got Schema %d", schema, row.Schema)
-	}
-	if row.User != user.Key() {
+	switch {
+	case row.User == "" && !row.Retired, row.Schema < 1, row.Schema > schema:
+		return fmt.Errorf("a claim can't be read: want User or Retired, and Schema %d, got Schema %d", schema, row.Schema)
+	case row.Retired:
+		return identity.ErrRetired
+	case row.User != user.Key():
 		return identity.ErrClaimed
 	}
 	return nil
 }
 
-// Release implements identity.Claims.
-func (s *Store) Release(ctx context.Context, acsUserID string) error {
-	key, err := s.claimKey(acsUserID)
+// Retire implements identity.Claims.
+func (s *Store) Retire(ctx context.Context, acsUserID string) error {
+	if acsUserID == "" {
+		return errors.New("retire an identity: no ACS user id")
+	}
+	row, err := json.Marshal(claimRow{PartitionKey: claimsKey, RowKey: s.claimKey(acsUserID), Retired: true, Schema: schema})
 	if err != nil {
-		return fmt.Errorf("release an identity: %w", err)
+		return fmt.Errorf("retire an identity: %w", err)
 	}
-	_, err = s.table.DeleteEntity(ctx, claimsKey, key, nil)
-	if err != nil && !isMissing(err) {
-		return s.fail(ctx, "release an identity", err)
-	}
-	return nil
+	return s.inTable(ctx, "retire an identity", func() error {
+		_, err := s.table.UpsertEntity(ctx, row, &aztables.UpsertEntityOptions{UpdateMode: aztables.UpdateModeReplace})
+		return err
+	})
 }
 
-func (s *Store) claimKey(acsUserID string) (string, error) {
-	return s.rowKey("", identity.ClaimKey(acsUserID))
+func (s *Store) claimKey(acsUserID string) string {
+	return s.resource + "|" + identity.ClaimKey(acsUserID)
 }

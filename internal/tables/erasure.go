@@ -94,15 +94,11 @@ func (s *Store) readNote(value []byte) (identity.Erasure, error) {
 	return e, nil
 }
 
-func (s *Store) noteKey(reason identity.Reason, acsUserID string) (string, error) {
-	return s.rowKey(string(reason)+"|", acsUserID)
-}
-
-// rowKey returns the RowKey of what is kept for an ACS identity. The service
-// answers some characters it does not allow with 500, so they are found here:
+// noteKey returns the RowKey of a note. The service answers some characters it
+// does not allow with 500, so they are found here:
 // https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
-func (s *Store) rowKey(kind, acsUserID string) (string, error) {
-	key := s.resource + "|" + kind + acsUserID
+func (s *Store) noteKey(reason identity.Reason, acsUserID string) (string, error) {
+	key := s.resource + "|" + string(reason) + "|" + acsUserID
 	switch {
 	case acsUserID == "":
 		return "", errors.New("no ACS user id")

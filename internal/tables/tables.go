@@ -1,13 +1,13 @@
 // Package tables keeps identity mappings, notes of erasures not yet done, and
-// claims of identities, in Azure Table Storage or in Azure Cosmos DB for Table: the same protocol, the
-// same rows.
+// claims of identities in Azure Table Storage or in Azure Cosmos DB for Table: the
+// same protocol, the same rows.
 //
 // Start with Open. The rows of one table, which is made when it is first needed:
 //
 //	PartitionKey         RowKey                     properties
 //	<tenant>:<object>    <ACS resource's host>      AcsUserId, CreatedAt, Erasing, Schema
 //	erasures             <host>|<reason>|<user id>  User, RecordedAt, Schema
-//	claims               <host>|<user id>           User, Schema
+//	claims               <host>|<ClaimKey>          User, AcsUserId, Schema; or Retired, Schema
 //
 // One partition a user, so that the service's bound of 2,000 operations a second
 // and partition concerns nobody; tenant first, so that a tenant is one range.
@@ -70,9 +70,8 @@ type Options struct {
 
 // Store implements identity.Store, identity.Erasures and identity.Claims. Its
 // methods may be called from many goroutines, and many Stores may use one table.
-// Each call
-// makes up to four tries of 4 s and obeys its context's deadline; those that a
-// lost answer makes the client repeat end as the interfaces say.
+// Each call makes up to four tries of 4 s and obeys its context's deadline; those
+// that a lost answer makes the client repeat end as the interfaces say.
 type Store struct {
 	table    *aztables.Client
 	host     string // for errors

@@ -70,8 +70,9 @@ func methods(b Backend, created, m identity.Mapping, e identity.Erasure) []metho
 	}
 	if claims, ok := b.(identity.Claims); ok {
 		all = append(all,
+			method{"Check", func(ctx context.Context) error { return claims.Check(ctx, m.AcsUserID, m.User) }},
 			method{"Claim", func(ctx context.Context) error { return claims.Claim(ctx, created.AcsUserID, created.User) }},
-			method{"Release", func(ctx context.Context) error { return claims.Release(ctx, m.AcsUserID) }})
+			method{"Retire", func(ctx context.Context) error { return claims.Retire(ctx, m.AcsUserID) }})
 	}
 	return all
 }

@@ -25,13 +25,29 @@ const (
 	usersVariable  = "STORETEST_USERS"
 	outcomeMarker  = "storetest outcome: "
 	outcomeWon     = "won"
-	outcomeRefused = "exists"
+	outcomeRefused = "refused"
 )
 
-// outcome is what became of one create in another process.
+// outcome is what became of one create, or claim, in another process.
 type outcome struct {
+	Claim                   bool
 	User, AcsUserID, Result string
 }
+
+func newOutcome(o outcome, err, refusal error) outcome {
+	switch {
+	case err == nil:
+		o.Result = outcomeWon
+	case errors.Is(err, refusal):
+		o.Result = outcomeRefused
+	default:
+		o.Result = err.Error()
+	}
+	return o
+}
+
+// claimedBy is the identity that all processes claim, each for users of its own.
+func claimedBy(user identity.User) string { return "8:acs:" + user.TenantID + "_" + user.ObjectID }
 
 // Child is the other process of the suite: this test binary, run again for the
 // one test that calls Child. Otherwise it skips that test. open is given what
@@ -46,29 +62,30 @@ func Child(t *testing.T, open func(t *testing.T, place string) Backend) {
 	for key := range strings.SplitSeq(os.Getenv(usersVariable), ",") {
 		user, err := identity.ParseUser(key)
 		require.NoError(t, err)
-		outcomes := make([]outcome, perProcess)
-		for i, err := range together(perProcess, func(i int) error {
+		outcomes := make([]outcome, 2*perProcess)
+		together(perProcess, func(i int) error {
 			m := newMapping(t, user)
-			outcomes[i] = outcome{User: key, AcsUserID: m.AcsUserID}
 			_, err := b.Create(call(t), m)
-			return err
-		}) {
-			switch {
-			case err == nil:
-				outcomes[i].Result = outcomeWon
-			case errors.Is(err, identity.ErrExists):
-				outcomes[i].Result = outcomeRefused
-			default:
-				outcomes[i].Result = err.Error()
-			}
-			line, err := json.Marshal(outcomes[i])
+			outcomes[i] = newOutcome(outcome{User: key, AcsUserID: m.AcsUserID}, err, identity.ErrExists)
+			return nil
+		})
+		claims := claimsOf(t, b)
+		together(perProcess, func(i int) error {
+			claimant, id := newUser(t), claimedBy(user)
+			err := claims.Claim(call(t), id, claimant)
+			outcomes[perProcess+i] = newOutcome(outcome{Claim: true, User: claimant.Key(), AcsUserID: id}, err, identity.ErrClaimed)
+			return nil
+		})
+		for _, o := range outcomes {
+			line, err := json.Marshal(o)
 			require.NoError(t, err)
 			fmt.Println(outcomeMarker + string(line))
 		}
 	}
 }
 
-// raceProcesses has several processes create mappings for the same users.
+// raceProcesses has several processes create mappings for the same users and claim
+// the same identities.
 func (c Config) raceProcesses(t *testing.T) {
 	b := c.Open(t)
 	exe, err := os.Executable()
@@ -93,7 +110,7 @@ func (c Config) raceProcesses(t *testing.T) {
 		_, err := io.WriteString(start, "go\n")
 		require.NoError(t, err)
 	}
-	winners, refused := map[string]string{}, 0
+	winners, owners, refused := map[string]string{}, map[string]string{}, 0
 	for i, cmd := range children {
 		require.NoError(t, cmd.Wait(), "%s", &outputs[i])
 		for line := range strings.Lines(outputs[i].String()) {
@@ -103,23 +120,29 @@ func (c Config) raceProcesses(t *testing.T) {
 			}
 			var o outcome
 			require.NoError(t, json.Unmarshal([]byte(text), &o))
-			switch o.Result {
-			case outcomeWon:
+			switch {
+			case o.Result == outcomeRefused:
+				refused++
+			case o.Result != outcomeWon:
+				assert.Fail(t, "a create or a claim failed", o.Result)
+			case o.Claim:
+				require.Empty(t, owners[o.AcsUserID], "a second claim won")
+				owners[o.AcsUserID] = o.User
+			default:
 				require.Empty(t, winners[o.User], "a second create won")
 				winners[o.User] = o.AcsUserID
-			case outcomeRefused:
-				refused++
-			default:
-				assert.Fail(t, "a create failed", o.Result)
 			}
 		}
 	}
-	assert.Equal(t, rounds*(processes*perProcess-1), refused)
+	assert.Equal(t, 2*rounds*(processes*perProcess-1), refused)
 	for _, key := range keys {
 		user, err := identity.ParseUser(key)
 		require.NoError(t, err)
 		m, err := b.Get(call(t), user)
 		require.NoError(t, err)
 		assert.Equal(t, winners[key], m.AcsUserID)
+		owner, err := identity.ParseUser(owners[claimedBy(user)])
+		require.NoError(t, err)
+		assert.NoError(t, claimsOf(t, b).Claim(call(t), claimedBy(user), owner))
 	}
 }

@@ -1,6 +1,6 @@
 // Package storetest is the conformance suite of identity.Store,
-// identity.Erasures and identity.Claims: what their comments promise, as tests. Every store's own
-// tests run it.
+// identity.Erasures and identity.Claims: what their comments promise, as tests. Every
+// store's own tests run it.
 //
 // Start with Run, or with Config where there is more to say of the store. Broken
 // is for stores whose service is down, refuses or lies: what its answers mean is
@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -72,7 +73,7 @@ func (c Config) Run(t *testing.T) {
 	if c.MarkDeletes {
 		marks = markDeletesTests
 	}
-	for _, group := range [][]test{mappingTests, marks, goneTests, raceTests, refusalTests, erasureTests} {
+	for _, group := range [][]test{mappingTests, marks, goneTests, raceTests, refusalTests, erasureTests, claimTests} {
 		for _, test := range group {
 			t.Run(test.name, func(t *testing.T) { test.run(t, c.Open(t)) })
 		}
@@ -86,22 +87,13 @@ func (c Config) Run(t *testing.T) {
 			test.run(t, b, c.Unordered)
 		})
 	}
-	for _, test := range claimTests {
-		t.Run(test.name, func(t *testing.T) {
-			b := c.Open(t)
-			if _, ok := b.(identity.Claims); !ok {
-				t.Skip("the store keeps no claims")
-			}
-			test.run(t, b)
-		})
-	}
 	if c.Place != nil {
-		t.Run("of creates in several processes exactly one wins", c.raceProcesses)
+		t.Run("of creates and of claims in several processes exactly one wins", c.raceProcesses)
 	}
 	if c.Beside == nil {
 		return
 	}
-	for _, test := range besideTests {
+	for _, test := range slices.Concat(besideTests, claimBesideTests) {
 		t.Run(test.name, func(t *testing.T) {
 			b := c.Open(t)
 			test.run(t, b, func(resource string) Backend { return c.Beside(t, b, resource) })
@@ -184,7 +176,7 @@ func isPlain(err error) error {
 	if err == nil {
 		return errors.New("want an error, got none")
 	}
-	for _, named := range []error{identity.ErrNotFound, identity.ErrExists, identity.ErrVersion} {
+	for _, named := range []error{identity.ErrNotFound, identity.ErrExists, identity.ErrVersion, identity.ErrClaimed, identity.ErrUnclaimed, identity.ErrRetired} {
 		if errors.Is(err, named) {
 			return fmt.Errorf("want an error of its own, got %w", err)
 		}
