@@ -56,7 +56,7 @@ func kinds() map[identity.Code]kind {
 		identity.CodeClientNotAllowed:        {http.StatusForbidden, "The client application may not call this API"},
 		identity.CodeInteractionRequired:     {http.StatusUnauthorized, "The user has to sign in again"},
 		identity.CodeConsentRequired:         {http.StatusForbidden, "Consent is missing"},
-		identity.CodeAccessBlocked:           {http.StatusForbidden, "A policy of the organization blocks the user"},
+		identity.CodeAccessBlocked:           {http.StatusForbidden, "The organization or the user's profile blocks the user"},
 		identity.CodeIdentityNotFound:        {http.StatusNotFound, "There is no communication identity"},
 		identity.CodeNotFound:                {http.StatusNotFound, "There is nothing here"},
 		identity.CodeMethodNotAllowed:        {http.StatusMethodNotAllowed, "The method is not served here"},

@@ -45,7 +45,7 @@ func Settings() []Setting {
 		{"LOCAL_STORE_PATH", "file of the embedded store; refused inside Azure", "`acsauth/identities.db` in the user's configuration folder", false},
 		{"GRAPH_ENDPOINT", "Microsoft Graph, of a sovereign cloud where it is not the global one", "`https://graph.microsoft.com`", false},
 		{"GRAPH_EXTENSION_NAME", "name of the open extension that holds a user's mapping; for another ACS resource take another name", "`com.contoso.identityMapping`, that of the hero samples", false},
-		{"GRAPH_MAPPING_KEYS", "keys that seal mappings in Graph, comma-separated, 32 characters or more each: the first for new ones, any for old ones. Without them a register in the place of the notes says whose an identity is, and one of a hero sample is given to the user who calls with it first", "none", true},
+		{"GRAPH_MAPPING_KEYS", "keys that seal mappings in Graph, comma-separated, 32 characters or more each: the first for new ones, any for old ones. Without them one of a hero sample is given to the user who calls with it first", "none", true},
 		{"GRAPH_ACCEPT_UNSEALED", "`true`: mappings without a seal, such as those of the hero samples, are taken and sealed; for as long as it takes to move over", "`false`", false},
 		{"CORS_ALLOWED_ORIGINS", "origins of browser clients, comma-separated; only outside Functions, where no platform does CORS", "none", false},
 		{"RATE_LIMIT_PER_USER", "calls a minute that one user may make to one instance, a quarter more than that at once; `0` for no limit", "`60`", false},
