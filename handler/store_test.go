@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,7 +44,7 @@ var errEnded = identity.Errorf(identity.CodeUpstreamUnavailable, "the process ha
 type ending struct {
 	*bolt.Store
 	at      string
-	retired *int // how often
+	retired *atomic.Int32 // how often
 }
 
 func (e ending) Record(ctx context.Context, note identity.Erasure) error {
@@ -53,8 +55,7 @@ func (e ending) Record(ctx context.Context, note identity.Erasure) error {
 }
 
 func (e ending) Retire(ctx context.Context, acsUserID string) error {
-	*e.retired++
-	if e.at == atRetire || e.at == atRetireAgain && *e.retired > 1 {
+	if n := e.retired.Add(1); e.at == atRetire || e.at == atRetireAgain && n > 1 {
 		return errEnded
 	}
 	return e.Store.Retire(ctx, acsUserID)
@@ -148,7 +149,7 @@ func (e *erasing) person() person {
 // service is one of a new process, which ends before the step.
 func (e *erasing) service(at string) *identity.Service {
 	e.t.Helper()
-	notes := ending{e.file, at, new(int)}
+	notes := ending{e.file, at, new(atomic.Int32)}
 	mappings, err := graph.Open(graph.Options{Endpoint: cloud.GraphURL, Resource: claimsResource, Tokens: e.tokens, Claims: notes, Transport: cloud.Client()})
 	require.NoError(e.t, err)
 	e.acs.down = at == atIdentity
@@ -283,5 +284,61 @@ func TestADeadMappingIsReplacedOnceByManyProcesses(t *testing.T) {
 		require.NoError(t, errors.Join(errs...))
 		assert.Equal(t, map[string]bool{inGraph(owner.User): true}, e.acs.known, "no identity is lost")
 		assert.Empty(t, e.notes())
+	}
+}
+
+func TestAThiefWhoWritesWhatTheyLikeGetsNothingOfOthers(t *testing.T) {
+	e := newErasing(t)
+	victim, thief := e.person(), e.person()
+	services := []*identity.Service{e.service(nowhere), e.service(nowhere), e.service(nowhere)}
+	one := func() *identity.Service { return services[rand.IntN(len(services))] }
+	const path = "/v1.0/me/extensions/" + graph.DefaultExtension
+	var (
+		mu              sync.Mutex
+		victims, thiefs []string
+	)
+	steals := func() {
+		mu.Lock()
+		id := "8:acs:" + randomGUID() + "_" + randomGUID()
+		if len(victims) > 0 {
+			id = victims[max(0, len(victims)-1-rand.IntN(5))] // one of the last
+		}
+		mu.Unlock()
+		body := `{"extensionName":"` + graph.DefaultExtension + `","acsUserIdentity":"` + id + `"}`
+		asUser(t, thief.User, "POST", "/v1.0/me/extensions", body)
+		asUser(t, thief.User, "PATCH", path, body)
+	}
+	atOnce(8, func(i int) {
+		p, got := victim, &victims
+		if i%2 == 1 {
+			p, got = thief, &thiefs
+		}
+		for range 100 {
+			switch n := rand.IntN(8); {
+			case n == 0:
+				_ = one().Erase(p.ctx, p.id())
+			case n == 1 && i%2 == 1:
+				asUser(t, thief.User, "DELETE", path, "")
+			case n < 4 && i%2 == 1:
+				steals()
+			default:
+				id, err := token(one(), p)
+				if err == nil {
+					mu.Lock()
+					*got = append(*got, id)
+					mu.Unlock()
+				}
+			}
+		}
+	})
+	require.NotEmpty(t, victims)
+	require.NotEmpty(t, thiefs)
+	for _, id := range thiefs {
+		assert.NotContains(t, victims, id)
+	}
+	_, err := e.service(nowhere).Sweep(t.Context())
+	require.NoError(t, err)
+	for _, id := range victims {
+		assert.True(t, !e.acs.known[id] || id == inGraph(victim.User), "an identity is lost")
 	}
 }
