@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"sync"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -134,46 +136,80 @@ func TestAKnobAtTheStartSparesTheStart(t *testing.T) {
 	assert.Contains(t, errs.String(), "expected 400 to 599")
 }
 
+// pipes is a listener whose connections are in memory, for the clock of a bubble.
+type pipes struct {
+	made   chan net.Conn
+	closed chan struct{}
+	close  func()
+}
+
+func newPipes() *pipes {
+	closed := make(chan struct{})
+	return &pipes{make(chan net.Conn), closed, sync.OnceFunc(func() { close(closed) })}
+}
+
+func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
+	here, there := net.Pipe()
+	select {
+	case p.made <- there:
+		return here, nil
+	case <-p.closed:
+		return nil, syscall.ECONNREFUSED
+	}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.made:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { p.close(); return nil }
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
 func TestTheStopLetsAnswersEndButNotForEver(t *testing.T) {
 	for name, row := range map[string]struct {
 		path string
 		want string
+		took time.Duration
 	}{
-		"one that ends":       {"/ends", "the whole answer"},
-		"one that never does": {"/hangs", "the whole "},
+		"one that ends":       {"/ends", "the whole answer", graceTime - time.Millisecond},
+		"one that never does": {"/hangs", "the whole ", graceTime},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			require.NoError(t, err)
-			url, stopping := urlOf(l), make(chan struct{})
-			server := serveOn(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				_, _ = io.WriteString(w, "the whole ")
-				_ = http.NewResponseController(w).Flush()
-				if r.URL.Path == "/hangs" {
-					<-r.Context().Done()
-					return
-				}
-				<-stopping
-				_, _ = io.WriteString(w, "answer")
-			}))
-			resp, err := http.Get(url + row.path)
-			require.NoError(t, err)
-			defer resp.Body.Close()
-			var stop sync.WaitGroup
-			stop.Go(func() { shut(server) })
-			require.Eventually(t, func() bool {
-				conn, err := net.Dial("tcp", l.Addr().String())
-				if err == nil {
-					_ = conn.Close()
-				}
-				return err != nil
-			}, time.Minute, time.Millisecond, "nobody new is let in")
-			close(stopping)
-			body, err := io.ReadAll(resp.Body)
-			assert.Equal(t, row.want, string(body))
-			assert.Equal(t, row.path == "/hangs", err != nil, "cut off")
-			stop.Wait()
+			synctest.Test(t, func(t *testing.T) {
+				l, stopping := newPipes(), make(chan struct{})
+				server := serveOn(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					_, _ = io.WriteString(w, "the whole ")
+					_ = http.NewResponseController(w).Flush()
+					<-stopping
+					if r.URL.Path == "/hangs" {
+						<-r.Context().Done()
+						return
+					}
+					time.Sleep(row.took)
+					_, _ = io.WriteString(w, "answer")
+				}))
+				client := &http.Client{Transport: &http.Transport{DialContext: l.dial}}
+				resp, err := client.Get("http://localhost" + row.path)
+				require.NoError(t, err)
+				defer resp.Body.Close()
+				began := time.Now()
+				var stop sync.WaitGroup
+				stop.Go(func() { shut(server) })
+				close(stopping)
+				synctest.Wait()
+				_, err = l.dial(t.Context(), "", "")
+				assert.Error(t, err, "nobody new is let in")
+				body, err := io.ReadAll(resp.Body)
+				assert.Equal(t, row.want, string(body))
+				assert.Equal(t, row.path == "/hangs", err != nil, "cut off")
+				assert.Equal(t, row.took, time.Since(began))
+				stop.Wait()
+			})
 		})
 	}
 }

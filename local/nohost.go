@@ -68,7 +68,9 @@ func (s *standIns) start(ctx context.Context, o options, root string) (err error
 	if err != nil {
 		return err
 	}
-	o.choosePorts(saved)
+	if err := o.choosePorts(saved); err != nil {
+		return err
+	}
 	listener, err := localcloud.Listen(ctx, "the page", o.port, "-port")
 	if err != nil {
 		return err

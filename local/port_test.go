@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -21,8 +22,11 @@ func TestABusyPortSaysWhoHasItAndWhatToDo(t *testing.T) {
 	require.NoError(t, err)
 	defer s.stop()
 	var out, errs bytes.Buffer
-	assert.Equal(t, 1, run(t.Context(), []string{"-port", strings.TrimPrefix(s.URL, "http://localhost:")}, &out, &errs))
-	assert.Contains(t, errs.String(), fmt.Sprintf("is taken by another local cloud (process %d)", os.Getpid()))
+	require.Eventually(t, func() bool { // it is asked, and has not long to answer
+		errs.Reset()
+		assert.Equal(t, 1, run(t.Context(), []string{"-port", strings.TrimPrefix(s.URL, "http://localhost:")}, &out, &errs))
+		return strings.Contains(errs.String(), fmt.Sprintf("is taken by another local cloud (process %d)", os.Getpid()))
+	}, time.Minute, time.Millisecond)
 	assert.Contains(t, errs.String(), "choose another port with -port")
 
 	other, err := net.Listen("tcp", "127.0.0.1:0")

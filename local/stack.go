@@ -69,7 +69,9 @@ func startStack(ctx context.Context, o options, log func(funchost.Record)) (s *s
 	if err != nil {
 		return s, err
 	}
-	o.choosePorts(saved)
+	if err := o.choosePorts(saved); err != nil {
+		return s, err
+	}
 	listener, err := localcloud.Listen(ctx, "the service", o.port, "-port")
 	if err != nil {
 		return s, err

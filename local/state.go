@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"acsauth/internal/freeport"
 	"acsauth/internal/localcloud"
 )
 
@@ -41,10 +42,18 @@ func (f *folder) explain(err error) error {
 }
 
 // choosePorts fills in what no flag says. The stand-ins go on with the ports of
-// the last run, which are in the tokens that clients have, or take free ones.
-func (o *options) choosePorts(saved *localcloud.State) {
+// the last run, which are in the tokens that clients have, or take free ones: of
+// those that stay free between two runs, where state is kept.
+func (o *options) choosePorts(saved *localcloud.State) error {
 	if saved == nil {
 		saved = &localcloud.State{}
+		if o.state != "" {
+			ports, err := freeport.FindAll(3)
+			if err != nil {
+				return err
+			}
+			saved.EntraPort, saved.ACSPort, saved.GraphPort = ports[0], ports[1], ports[2]
+		}
 	}
 	for _, p := range []struct {
 		port  *int
@@ -56,6 +65,7 @@ func (o *options) choosePorts(saved *localcloud.State) {
 			*p.port = p.usual
 		}
 	}
+	return nil
 }
 
 func startCloud(f *folder, saved *localcloud.State, o options) (*localcloud.Cloud, error) {

@@ -1,4 +1,4 @@
-// Package freeport finds a port on loopback for a program that has to be told
+// Package freeport finds ports on loopback for programs that have to be told
 // which one to take. Start with Find.
 package freeport
 
@@ -18,13 +18,27 @@ const (
 )
 
 // Find returns a port that is free just now.
-func Find() (port int, err error) {
-	for range tries {
-		port = first + rand.IntN(last-first+1)
-		var l net.Listener
-		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			return port, l.Close()
+func Find() (int, error) {
+	ports, err := FindAll(1)
+	if err != nil {
+		return 0, err
+	}
+	return ports[0], nil
+}
+
+// FindAll returns n different ports that are free just now.
+func FindAll(n int) (ports []int, err error) {
+	for failed := 0; failed < tries; {
+		port := first + rand.IntN(last-first+1)
+		l, taken := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if taken != nil {
+			failed, err = failed+1, taken
+			continue
+		}
+		defer l.Close()
+		if ports = append(ports, port); len(ports) == n {
+			return ports, nil
 		}
 	}
-	return 0, err
+	return nil, err
 }
