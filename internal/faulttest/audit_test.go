@@ -13,8 +13,9 @@ import (
 const (
 	// sweepTimeout is for hundreds of notes on two busy cores.
 	sweepTimeout = 2 * time.Minute
-	// lateWork is how long ACS may go on with what a killed process has asked.
-	lateWork = 2 * time.Second
+	// lateWork is how long ACS may go on with what a killed process has asked, and
+	// an answer may be on its way: moments, but for a machine that stands still.
+	lateWork = 5 * time.Second
 )
 
 // figures are what a run amounted to.
@@ -154,10 +155,10 @@ func (w *world) auditIdentities(f *figures) {
 	for _, made := range w.acs.creations() {
 		switch {
 		case !live[made.id] || owner[made.id] != "":
-		case !made.told:
-			f.lost++
 		case strings.Contains(log, `delete it by hand","acsUserId":"`+made.id):
 			f.byHand++
+		case !made.told:
+			f.lost++
 		case excuses.take(made.at):
 			f.dropped++
 			if strings.Contains(log, `"an identity has been made","acsUserId":"`+made.id) {

@@ -37,10 +37,10 @@ type call struct {
 
 func (c call) ok() bool { return c.status >= 200 && c.status < 300 }
 
-// kill is the end of a process, and the calls that it cut off.
+// kill is the end of a process.
 type kill struct {
 	process *process
-	at      time.Time
+	at      time.Time // when it had ended
 }
 
 // do calls, checks that the answer is one that may be given, and keeps it.
@@ -126,9 +126,8 @@ func documented(c call) bool {
 
 // crash kills p in the middle of what it does.
 func (w *world) crash(p *process) {
-	at := time.Now()
 	p.kill()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.kills = append(w.kills, kill{p, at})
+	w.kills = append(w.kills, kill{p, time.Now()})
 }

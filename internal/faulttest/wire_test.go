@@ -169,7 +169,7 @@ func (w *wire) creations() []creation {
 	defer w.mu.Unlock()
 	all := slices.Clone(w.made)
 	for i, made := range all {
-		all[i].told = made.told && !slices.ContainsFunc(w.cuts, func(cut time.Time) bool { return cut.Sub(made.at).Abs() < time.Second })
+		all[i].told = made.told && !slices.ContainsFunc(w.cuts, func(cut time.Time) bool { return cut.Sub(made.at).Abs() < lateWork })
 	}
 	return all
 }
