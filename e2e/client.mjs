@@ -30,7 +30,7 @@ afterEach(() => {
   wanted.forEach((pattern, i) => assert.match(seen[i], pattern));
 });
 
-const says = (text) => page.locator("#message", { hasText: text }).waitFor({ timeout: 20_000 })
+const says = (text) => page.locator("#message", { hasText: text }).waitFor()
   .catch(async () => assert.fail(`expected ${text}, got ${await shown("message")}`));
 const shown = (id) => page.locator(`#${id}`).innerText();
 const shoot = (name) => SCREENSHOTS && page.screenshot({ path: `${SCREENSHOTS}/client-${name}.png`, fullPage: true });

@@ -11,7 +11,7 @@ let browser;
 before(async () => (browser = await launch()));
 after(() => browser.close());
 
-test("the user signs in, and the service takes the app's token", { timeout: 60_000 }, async () => {
+test("the user signs in, and the service takes the app's token", { timeout: 120_000 }, async () => {
   const page = await browser.newPage();
   const troubles = watch(page);
   const app = new PublicClientApplication({

@@ -13,6 +13,7 @@ const settings = {
     knownAuthorities: [new URL(ENTRA).host],
     redirectUri: `${SITE}/`,
   },
+  system: { iframeBridgeTimeout: 60_000 },
 };
 
 describe("a client app", () => {

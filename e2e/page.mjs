@@ -22,7 +22,7 @@ async function open(options) {
 const shoot = (page, name) => SCREENSHOTS && page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, fullPage: true });
 
 async function says(page, text) {
-  await page.locator("#notice", { hasText: text }).waitFor({ timeout: 20_000 });
+  await page.locator("#notice", { hasText: text }).waitFor();
 }
 
 test("a newcomer's way, with the keyboard alone", async () => {
