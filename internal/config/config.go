@@ -118,8 +118,8 @@ func Load(environ []string) (Config, error) {
 	r.store(&c)
 	r.credential(&c)
 	r.graph(&c)
-	if host := r.get("WEBSITE_HOSTNAME"); host != "" && isOrigin("https://"+strings.ToLower(host)) {
-		c.PublicURL = "https://" + strings.ToLower(host)
+	if host := "https://" + strings.ToLower(r.get("WEBSITE_HOSTNAME")); isOrigin(host) {
+		c.PublicURL = host
 	}
 	c.PublicURL = r.origin("PUBLIC_URL", c.PublicURL)
 	r.listen(&c)
@@ -127,7 +127,10 @@ func Load(environ []string) (Config, error) {
 }
 
 func (r *reader) entra(c *Config) {
-	c.ClientID = r.required("ENTRA_CLIENT_ID", "the application (client) id of this API's registration, a GUID", r.guid)
+	c.ClientID = r.guid("ENTRA_CLIENT_ID")
+	if !r.has("ENTRA_CLIENT_ID") {
+		r.fault("ENTRA_CLIENT_ID", "is missing: the application (client) id of this API's registration, a GUID")
+	}
 	c.Entra = entra.Expected{
 		AuthorityHost: r.origin("ENTRA_AUTHORITY_HOST", entra.DefaultAuthorityHost),
 		Tenants:       r.guids("ENTRA_TENANT_ID"),

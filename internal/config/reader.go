@@ -57,14 +57,6 @@ func (r *reader) err() error {
 func (r *reader) get(name string) string { return r.values[name] }
 func (r *reader) has(name string) bool   { return r.values[name] != "" }
 
-func (r *reader) required(name, what string, read func(string) string) string {
-	if !r.has(name) {
-		r.fault(name, "is missing: "+what)
-		return ""
-	}
-	return read(name)
-}
-
 func (r *reader) list(name string) []string {
 	list := splitList(r.get(name))
 	if list == nil && r.has(name) {
