@@ -73,9 +73,11 @@ func (p *Program) check(ctx context.Context, args []string) int {
 	flags.SetOutput(io.Discard)
 	asJSON := flags.Bool("json", false, "")
 	token := flags.String("token", "", "")
-	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
-		p.printf(p.Stderr, "%s", checkUsage)
-		return exitUsage
+	if err := flags.Parse(args); err != nil {
+		return p.explainUsage("check", checkUsage, err)
+	}
+	if flags.NArg() > 0 { // it may be a token
+		return p.explainUsage("check", checkUsage, errors.New("there is one argument too many"))
 	}
 	if *token != "" && *token != "-" {
 		p.printf(p.Stderr, "acsauth: give the token on standard input, with --token -: everybody on this machine can read a command line\n")

@@ -62,6 +62,15 @@ func TestArguments(t *testing.T) {
 	code, _, errs := outcome(nil, "serve", "now")
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "usage:")
+	for _, command := range []string{"check", "mappings", "teams"} {
+		code, out, errs = outcome(nil, command, "-help")
+		assert.Equal(t, 0, code, command)
+		assert.Contains(t, out, "handler "+command)
+		assert.Empty(t, errs)
+	}
+	code, _, errs = outcome(nil, "check", "s3cr3t")
+	assert.Equal(t, 2, code)
+	assert.NotContains(t, errs, "s3cr3t")
 }
 
 func TestAStoreThatCannotBeOpenedEndsTheProgram(t *testing.T) {
