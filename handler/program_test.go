@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -115,6 +116,27 @@ func TestKeysAndConnectionsAreThereBeforeTheFirstRequest(t *testing.T) {
 	before := cloud.Entra.Requests()["keys"]
 	start(t, nil)
 	assert.Eventually(t, func() bool { return cloud.Entra.Requests()["keys"] == before+1 }, time.Minute, time.Millisecond)
+}
+
+func TestTheLogHasWhatCouldNotBeWarmedUp(t *testing.T) {
+	hangs := map[string]func(context.Context) error{"store": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+	for name, row := range map[string]struct {
+		stops time.Duration // the process, after that long
+		want  string
+	}{
+		"a part that hangs": {time.Hour, `"part":"store","error":"context deadline exceeded"`},
+		"the process stops": {time.Second, `^$`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				ctx, stop := context.WithCancel(t.Context())
+				defer time.AfterFunc(row.stops, stop).Stop()
+				warm(ctx, hangs, slog.New(slog.NewJSONHandler(&log, nil)))
+				assert.Regexp(t, row.want, log.String())
+			})
+		})
+	}
 }
 
 func TestRoutesAreTakenFromOurOwnFolderAlone(t *testing.T) {

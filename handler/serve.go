@@ -69,7 +69,7 @@ func (p *Program) serve(ctx context.Context, cfg config.Config, log *slog.Logger
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.warm(background)
+		warm(background, s.slow(), log)
 		s.sweep(background, cfg.UnderHost)
 	}()
 	defer func() { cancel(); <-done }()

@@ -169,21 +169,26 @@ func userHash(key secret.String) func(identity.User) string {
 	}
 }
 
-// warm does ahead of time what the first request would have to wait for: signing
-// keys, and connections to the store and to ACS. What fails is tried again when
-// it is needed.
-func (s *service) warm(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, warmTimeout)
-	defer cancel()
-	var wg sync.WaitGroup
-	for name, work := range map[string]func(context.Context) error{
+// slow are the parts that the first request would have to wait for: signing keys,
+// and connections to the store and to ACS.
+func (s *service) slow() map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
 		"signing keys":          s.verifier.Warm,
 		"store":                 s.store.Ping,
 		"communication service": s.acs.Connect,
-	} {
+	}
+}
+
+// warm calls each of parts ahead of time. What fails is tried again when it is
+// needed.
+func warm(ctx context.Context, parts map[string]func(context.Context) error, log *slog.Logger) {
+	warming, cancel := context.WithTimeout(ctx, warmTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	for name, work := range parts {
 		wg.Go(func() {
-			if err := work(ctx); err != nil && ctx.Err() == nil {
-				s.log.Warn("warming up failed", "part", name, "error", err.Error())
+			if err := work(warming); err != nil && ctx.Err() == nil { // else the process stops
+				log.Warn("warming up failed", "part", name, "error", err.Error())
 			}
 		})
 	}
