@@ -39,7 +39,7 @@ func (p *Program) serve(ctx context.Context, cfg config.Config, log *slog.Logger
 	if err != nil {
 		return fmt.Errorf("routes from %s: %w", from, err)
 	}
-	handler, err := functions.New(s.functions(cfg, log), table)
+	handler, err := functions.New(s.functions(cfg), table)
 	if err != nil {
 		return fmt.Errorf("routes from %s: %w", from, err)
 	}

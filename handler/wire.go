@@ -120,7 +120,7 @@ func managedIdentity(clientID string, client *http.Client) (azcore.TokenCredenti
 	return azidentity.NewManagedIdentityCredential(o)
 }
 
-func (s *service) functions(cfg config.Config, log *slog.Logger) functions.Options {
+func (s *service) functions(cfg config.Config) functions.Options {
 	return functions.Options{
 		Identities:      s.identities,
 		Authenticator:   s.verifier,
@@ -137,7 +137,7 @@ func (s *service) functions(cfg config.Config, log *slog.Logger) functions.Optio
 			Scope: "api://" + cfg.ClientID + "/" + cfg.Entra.Scope},
 		UnderHost: cfg.UnderHost,
 		UserHash:  userHash(cfg.LogUserKey),
-		Log:       log,
+		Log:       s.log,
 		Now:       time.Now,
 	}
 }
