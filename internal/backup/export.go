@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"acsauth/internal/identity"
 )
@@ -38,8 +39,8 @@ func Export(ctx context.Context, from Store, out io.Writer, o ExportOptions) (do
 	}
 	buffer := bufio.NewWriterSize(out, 64<<10)
 	e := exporter{ExportOptions: o, out: buffer}
-	if err = e.mappings(lister.Mappings(ctx, o.After)); err == nil {
-		err = e.erasures(from.List(ctx))
+	if err = write(&e, lister.Mappings(ctx, o.After), mappingLine, e.countMapping); err == nil {
+		err = write(&e, from.List(ctx), erasureLine, e.countErasure)
 	}
 	if flushErr := buffer.Flush(); flushErr != nil {
 		return e.done, fmt.Errorf("write: %w", flushErr)
@@ -54,45 +55,35 @@ type exporter struct {
 	unordered bool
 }
 
-func (e *exporter) mappings(list func(func(identity.Mapping, error) bool)) error {
-	for m, err := range list {
+// write writes a line for each entry of list and then counts it.
+func write[T any](e *exporter, list iter.Seq2[T, error], toLine func(resource string, entry T) line, count func(T)) error {
+	for entry, err := range list {
 		if err != nil {
 			if err := e.unreadable(err); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := e.write(mappingLine(e.Resource, m)); err != nil {
+		if err := e.line(toLine(e.Resource, entry)); err != nil {
 			return err
 		}
-		e.done.Mappings++
-		if m.User.Key() <= e.done.Last {
-			e.unordered = true
-		}
-		if e.done.Last = m.User.Key(); e.unordered {
-			e.done.Last = ""
-		}
+		count(entry)
 		e.Progress(e.done)
 	}
 	return nil
 }
 
-func (e *exporter) erasures(list func(func(identity.Erasure, error) bool)) error {
-	for note, err := range list {
-		if err != nil {
-			if err := e.unreadable(err); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := e.write(erasureLine(e.Resource, note)); err != nil {
-			return err
-		}
-		e.done.Erasures++
-		e.Progress(e.done)
+func (e *exporter) countMapping(m identity.Mapping) {
+	e.done.Mappings++
+	if m.User.Key() <= e.done.Last {
+		e.unordered = true
 	}
-	return nil
+	if e.done.Last = m.User.Key(); e.unordered {
+		e.done.Last = ""
+	}
 }
+
+func (e *exporter) countErasure(identity.Erasure) { e.done.Erasures++ }
 
 // unreadable reports what concerns one row and returns what ends the list.
 func (e *exporter) unreadable(err error) error {
@@ -104,7 +95,7 @@ func (e *exporter) unreadable(err error) error {
 	return nil
 }
 
-func (e *exporter) write(l line) error {
+func (e *exporter) line(l line) error {
 	b, err := l.encode()
 	if err != nil {
 		return err
