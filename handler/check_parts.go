@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -144,7 +142,7 @@ func (c *checkup) store(ctx context.Context, s *service, cfg config.Config) {
 		c.graph(ctx, s, cfg)
 		place = s.notes
 	}
-	user, err := identity.NewUser("00000000-0000-4000-8000-000000000000", randomGUID())
+	user, err := identity.NewUser("00000000-0000-4000-8000-000000000000", identity.NewGUID())
 	if err != nil {
 		panic(err) // both are GUIDs
 	}
@@ -201,13 +199,6 @@ func storeCure(cfg config.Config, err error) string {
 
 func noIdentity(clientID, instead string) string {
 	return "If there was no token for " + identityName(clientID) + ": assign it to the app; outside Azure, where there is none, set " + instead + "."
-}
-
-func randomGUID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	h := hex.EncodeToString(b[:])
-	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-8" + h[17:20] + "-" + h[20:]
 }
 
 // dates remembers how far each host's clock was from this machine's.

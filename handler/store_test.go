@@ -79,7 +79,7 @@ type fewIdentities struct {
 func (f *fewIdentities) CreateIdentity(context.Context) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	id := "8:acs:" + randomGUID() + "_" + randomGUID()
+	id := "8:acs:" + identity.NewGUID() + "_" + identity.NewGUID()
 	f.known[id] = true
 	return id, nil
 }
@@ -299,7 +299,7 @@ func TestAThiefWhoWritesWhatTheyLikeGetsNothingOfOthers(t *testing.T) {
 	)
 	steals := func() {
 		mu.Lock()
-		id := "8:acs:" + randomGUID() + "_" + randomGUID()
+		id := "8:acs:" + identity.NewGUID() + "_" + identity.NewGUID()
 		if len(victims) > 0 {
 			id = victims[max(0, len(victims)-1-rand.IntN(5))] // one of the last
 		}

@@ -61,27 +61,6 @@ func ParseUser(key string) (User, error) {
 	return NewUser(tenantID, objectID)
 }
 
-// IsGUID reports whether s has the form 8-4-4-4-12 of hexadecimal digits.
-func IsGUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		switch i {
-		case 8, 13, 18, 23:
-			if c != '-' {
-				return false
-			}
-		default:
-			if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // IsACSUserID reports whether s could be a communication user id. It is generous:
 // ACS may change the form, but what it answers becomes part of a path and of a
 // storage key.

@@ -29,6 +29,14 @@ func TestUsersAreLowerCaseGUIDs(t *testing.T) {
 	}
 }
 
+func TestGUIDsAreRandomAndOfVersion4(t *testing.T) {
+	a, b := NewGUID(), NewGUID()
+	assert.NotEqual(t, a, b)
+	for _, id := range []string{a, b} {
+		assert.Regexp(t, `^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, id)
+	}
+}
+
 func TestErrorsKeepTheirCodeAndTheirCause(t *testing.T) {
 	cause := errors.New("cause")
 	e := Errorf(CodeRateLimited, "slow %s", "down").Because(cause)
