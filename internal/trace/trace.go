@@ -16,7 +16,7 @@ import (
 // Context is a position in a trace.
 type Context struct {
 	TraceID string // 32 lower-case hexadecimal digits
-	SpanID  string // 16
+	spanID  string // 16
 	flags   string // 2
 }
 
@@ -28,7 +28,7 @@ const (
 // FromRequest continues the trace of a request, or begins one where it has none
 // or one that is malformed. The span id is new in any case.
 func FromRequest(r *http.Request) Context {
-	c := Context{SpanID: randomHex(8), flags: "00"}
+	c := Context{spanID: randomHex(8), flags: "00"}
 	if values := r.Header["Traceparent"]; len(values) == 1 {
 		if traceID, flags, ok := parse(values[0]); ok {
 			c.TraceID, c.flags = traceID, flags
@@ -80,7 +80,7 @@ func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if c, ok := r.Context().Value(contextKey{}).(Context); ok {
 		r = r.WithContext(r.Context()) // a RoundTripper may not change its request
 		r.Header = r.Header.Clone()
-		r.Header.Set("Traceparent", "00-"+c.TraceID+"-"+c.SpanID+"-"+c.flags)
+		r.Header.Set("Traceparent", "00-"+c.TraceID+"-"+c.spanID+"-"+c.flags)
 	}
 	return t.Next.RoundTrip(r)
 }

@@ -41,8 +41,8 @@ func TestAValidTraceIsContinuedAndABadOneReplaced(t *testing.T) {
 			c := FromRequest(r)
 			assert.Equal(t, row.continued, c.TraceID == traceID)
 			assert.Regexp(t, `^[0-9a-f]{32}$`, c.TraceID)
-			assert.Regexp(t, `^[0-9a-f]{16}$`, c.SpanID)
-			assert.NotEqual(t, spanID, c.SpanID)
+			assert.Regexp(t, `^[0-9a-f]{16}$`, c.spanID)
+			assert.NotEqual(t, spanID, c.spanID)
 		})
 	}
 }
@@ -61,7 +61,7 @@ func TestTransportHandsTheTraceOn(t *testing.T) {
 	require.NoError(t, err)
 	_, err = client.Do(out)
 	require.NoError(t, err)
-	assert.Equal(t, "00-"+traceID+"-"+c.SpanID+"-01", got.Get("Traceparent"))
+	assert.Equal(t, "00-"+traceID+"-"+c.spanID+"-01", got.Get("Traceparent"))
 	assert.Empty(t, got.Get("Tracestate"))
 	assert.Empty(t, out.Header, "the caller's request was changed")
 
