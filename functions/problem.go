@@ -34,43 +34,39 @@ type kind struct {
 	title  string
 }
 
-// kinds maps each code to what HTTP makes of it.
-func kinds() map[identity.Code]kind {
-	badTeamsToken := kind{http.StatusBadRequest, "The Teams user's token can't be exchanged"}
-	return map[identity.Code]kind{
-		identity.CodeInvalidRequest:          {http.StatusBadRequest, "The request is malformed"},
-		identity.CodeInvalidScope:            {http.StatusBadRequest, "The scopes can't be granted"},
-		identity.CodeTeamsTokenMalformed:     badTeamsToken,
-		identity.CodeTeamsTokenWrongAudience: badTeamsToken,
-		identity.CodeTeamsTokenWrongUser:     badTeamsToken,
-		identity.CodeTeamsTokenWrongTenant:   badTeamsToken,
-		identity.CodeTeamsTokenWrongClient:   badTeamsToken,
-		identity.CodeTeamsTokenWrongScope:    badTeamsToken,
-		identity.CodeTeamsTokenExpired:       badTeamsToken,
-		identity.CodeTeamsTokenNotAssigned:   badTeamsToken,
-		identity.CodeTeamsTokenRejected:      badTeamsToken,
-		identity.CodeInvalidToken:            {http.StatusUnauthorized, "A valid access token is needed"},
-		identity.CodeInsufficientScope:       {http.StatusForbidden, "The access token lacks a scope"},
-		identity.CodeUserTokenRequired:       {http.StatusForbidden, "An access token of a user is needed"},
-		identity.CodeTenantNotAllowed:        {http.StatusForbidden, "The tenant may not call this API"},
-		identity.CodeClientNotAllowed:        {http.StatusForbidden, "The client application may not call this API"},
-		identity.CodeInteractionRequired:     {http.StatusUnauthorized, "The user has to sign in again"},
-		identity.CodeConsentRequired:         {http.StatusForbidden, "Consent is missing"},
-		identity.CodeAccessBlocked:           {http.StatusForbidden, "The organization or the user's profile blocks the user"},
-		identity.CodeIdentityNotFound:        {http.StatusNotFound, "There is no communication identity"},
-		identity.CodeNotFound:                {http.StatusNotFound, "There is nothing here"},
-		identity.CodeMethodNotAllowed:        {http.StatusMethodNotAllowed, "The method is not served here"},
-		identity.CodeBodyTooLarge:            {http.StatusRequestEntityTooLarge, "The request body is too large"},
-		identity.CodeUnsupportedMediaType:    {http.StatusUnsupportedMediaType, "The media type is not supported"},
-		identity.CodeRateLimited:             {http.StatusTooManyRequests, "Too many calls"},
-		identity.CodeUpstreamRejected:        {http.StatusBadGateway, "An upstream service refused this service"},
-		identity.CodeUpstreamUnavailable:     {http.StatusServiceUnavailable, "An upstream service is not available"},
-		identity.CodeInternal:                {http.StatusInternalServerError, "Something went wrong in this service"},
-	}
-}
+var badTeamsToken = kind{http.StatusBadRequest, "The Teams user's token can't be exchanged"}
 
-// byCode is kinds made once; nothing changes it.
-var byCode = kinds()
+// byCode is what HTTP makes of each code. Nothing changes it.
+var byCode = map[identity.Code]kind{
+	identity.CodeInvalidRequest:          {http.StatusBadRequest, "The request is malformed"},
+	identity.CodeInvalidScope:            {http.StatusBadRequest, "The scopes can't be granted"},
+	identity.CodeTeamsTokenMalformed:     badTeamsToken,
+	identity.CodeTeamsTokenWrongAudience: badTeamsToken,
+	identity.CodeTeamsTokenWrongUser:     badTeamsToken,
+	identity.CodeTeamsTokenWrongTenant:   badTeamsToken,
+	identity.CodeTeamsTokenWrongClient:   badTeamsToken,
+	identity.CodeTeamsTokenWrongScope:    badTeamsToken,
+	identity.CodeTeamsTokenExpired:       badTeamsToken,
+	identity.CodeTeamsTokenNotAssigned:   badTeamsToken,
+	identity.CodeTeamsTokenRejected:      badTeamsToken,
+	identity.CodeInvalidToken:            {http.StatusUnauthorized, "A valid access token is needed"},
+	identity.CodeInsufficientScope:       {http.StatusForbidden, "The access token lacks a scope"},
+	identity.CodeUserTokenRequired:       {http.StatusForbidden, "An access token of a user is needed"},
+	identity.CodeTenantNotAllowed:        {http.StatusForbidden, "The tenant may not call this API"},
+	identity.CodeClientNotAllowed:        {http.StatusForbidden, "The client application may not call this API"},
+	identity.CodeInteractionRequired:     {http.StatusUnauthorized, "The user has to sign in again"},
+	identity.CodeConsentRequired:         {http.StatusForbidden, "Consent is missing"},
+	identity.CodeAccessBlocked:           {http.StatusForbidden, "The organization or the user's profile blocks the user"},
+	identity.CodeIdentityNotFound:        {http.StatusNotFound, "There is no communication identity"},
+	identity.CodeNotFound:                {http.StatusNotFound, "There is nothing here"},
+	identity.CodeMethodNotAllowed:        {http.StatusMethodNotAllowed, "The method is not served here"},
+	identity.CodeBodyTooLarge:            {http.StatusRequestEntityTooLarge, "The request body is too large"},
+	identity.CodeUnsupportedMediaType:    {http.StatusUnsupportedMediaType, "The media type is not supported"},
+	identity.CodeRateLimited:             {http.StatusTooManyRequests, "Too many calls"},
+	identity.CodeUpstreamRejected:        {http.StatusBadGateway, "An upstream service refused this service"},
+	identity.CodeUpstreamUnavailable:     {http.StatusServiceUnavailable, "An upstream service is not available"},
+	identity.CodeInternal:                {http.StatusInternalServerError, "Something went wrong in this service"},
+}
 
 // fail answers with a problem document, or with an error of the hero samples.
 func (c *call) fail(a *app, err error) {
