@@ -90,18 +90,18 @@ func (p *Program) export(ctx context.Context, cfg config.Config, cmd mappingsCom
 		return err
 	}
 	defer s.close()
-	out := p.Stdout
-	if cmd.file != "" && !cmd.dryRun {
+	out, finish := p.Stdout, func() error { return nil }
+	switch {
+	case cmd.dryRun:
+		out = io.Discard
+	case cmd.file != "":
 		// Readable to its owner alone, and none that is there is touched.
 		f, err := os.OpenFile(cmd.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
-		out = f
-	}
-	if cmd.dryRun {
-		out = io.Discard
+		out, finish = f, func() error { return errors.Join(f.Sync(), f.Close()) }
 	}
 	progress := p.newProgress()
 	done, err := backup.Export(ctx, s.store, out, backup.ExportOptions{
@@ -109,8 +109,8 @@ func (p *Program) export(ctx context.Context, cfg config.Config, cmd mappingsCom
 		Report:   func(err error) { progress.clear(); p.printf(p.Stderr, "left out: %v\n", err) },
 		Progress: func(done backup.Exported) { progress.show("%d mappings, %d erasures", done.Mappings, done.Erasures) },
 	})
-	if f, ok := out.(*os.File); ok && cmd.file != "" && err == nil {
-		err = errors.Join(f.Sync(), f.Close())
+	if err == nil {
+		err = finish()
 	}
 	progress.clear()
 	p.printf(p.Stderr, "exported %d mappings and %d erasures; %d could not be read\n", done.Mappings, done.Erasures, done.Unreadable)
