@@ -24,7 +24,7 @@ func members(b []byte, each func(name []byte, value *jsontext.Decoder) error) er
 			err = each(unquote(name), d)
 		}
 		if err != nil {
-			return unquoted(err)
+			return plainError(err)
 		}
 	}
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '}' {
@@ -48,8 +48,8 @@ func unquote(quoted jsontext.Value) []byte {
 	return text
 }
 
-// unquoted drops the decoder's words, which quote the text.
-func unquoted(err error) error {
+// plainError drops the decoder's words, which quote the text.
+func plainError(err error) error {
 	switch {
 	case errors.Is(err, jsontext.ErrDuplicateName):
 		return errors.New("a name stands twice")
