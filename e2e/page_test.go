@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"acsauth/internal/node"
+	"acsauth/internal/child"
 )
 
 var pageLine = regexp.MustCompile(`^ +the page +(http://localhost:\d+)/$`)
@@ -35,7 +35,7 @@ func TestThePageOfTheLocalCloud(t *testing.T) {
 	local.Stderr = &complaints
 	stdout, err := local.StdoutPipe()
 	require.NoError(t, err)
-	exited, err := node.Start(local)
+	exited, err := child.Start(local)
 	require.NoError(t, err)
 	lines := bufio.NewScanner(stdout)
 	page := ""

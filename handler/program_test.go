@@ -115,7 +115,7 @@ func TestUnderTheHostOnlyThisMachineIsListenedTo(t *testing.T) {
 func TestKeysAndConnectionsAreThereBeforeTheFirstRequest(t *testing.T) {
 	before := cloud.Entra.Requests()["keys"]
 	start(t, nil)
-	assert.Eventually(t, func() bool { return cloud.Entra.Requests()["keys"] == before+1 }, time.Minute, time.Millisecond)
+	assert.Eventually(t, func() bool { return cloud.Entra.Requests()["keys"] > before }, time.Minute, time.Millisecond)
 }
 
 func TestTheLogHasWhatCouldNotBeWarmedUp(t *testing.T) {

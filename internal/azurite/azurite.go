@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"acsauth/internal/child"
 	"acsauth/internal/freeport"
 	"acsauth/internal/node"
 )
@@ -96,7 +97,7 @@ func start(t testing.TB, command []string, o Options) (Instance, error) {
 	output := &watch{text: []byte("successfully started"), seen: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = output, output
 
-	exited, err := node.Start(cmd)
+	exited, err := child.Start(cmd)
 	if err != nil {
 		return Instance{}, err
 	}

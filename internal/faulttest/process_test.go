@@ -18,6 +18,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"acsauth/internal/child"
 )
 
 const (
@@ -88,21 +90,13 @@ func startProcess(t testing.TB, client *http.Client, environ []string) *process 
 	p.cmd = exec.Command(executable)
 	p.cmd.Env = environ
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	p.cmd.SysProcAttr = endWithParent()
 	p.cmd.WaitDelay = time.Second
-	started := make(chan error)
+	exited, err := child.Start(p.cmd)
+	require.NoError(t, err)
 	go func() {
-		// Linux ends the child with the thread that made it.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(p.exited)
-		err := p.cmd.Start()
-		started <- err
-		if err == nil {
-			_ = p.cmd.Wait() // the log tells why
-		}
+		<-exited // the log tells why
+		close(p.exited)
 	}()
-	require.NoError(t, <-started)
 	t.Cleanup(func() {
 		if !p.killed.Load() {
 			p.kill()

@@ -11,9 +11,10 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"runtime"
 	"testing"
 	"time"
+
+	"acsauth/internal/child"
 )
 
 // advice says what to do when Node.js or npm is missing.
@@ -57,7 +58,7 @@ func Run(t testing.TB, dir string, env []string, limit time.Duration, script ...
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = stopTimeout
-	exited, err := Start(cmd)
+	exited, err := child.Start(cmd)
 	if err == nil {
 		err = <-exited
 	}
@@ -67,22 +68,4 @@ func Run(t testing.TB, dir string, env []string, limit time.Duration, script ...
 	} else if err != nil {
 		t.Errorf("%s: %v", script[0], err)
 	}
-}
-
-// Start starts cmd from a thread that lives as long as it, and ties its life to
-// this process's: on Linux it is the end of the thread, not of the process, that
-// would be taken for the parent's.
-func Start(cmd *exec.Cmd) (exited <-chan error, err error) {
-	cmd.SysProcAttr = endWithParent()
-	started, ended := make(chan error, 1), make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			ended <- cmd.Wait()
-		}
-	}()
-	return ended, <-started
 }

@@ -7,12 +7,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"acsauth/internal/child"
 )
 
 // killWait is how long the host waits for a killed process, and for the pipes
@@ -128,27 +129,17 @@ func launch(c command, console *console) (*process, error) {
 	p.cmd.Env = append(slices.Clone(c.env), "FUNCTIONS_CUSTOMHANDLER_WORKER_ID="+worker, "FUNCTIONS_HTTPWORKER_ID="+worker)
 	p.cmd.Stdout, p.cmd.Stderr = stdout, stderr
 	p.cmd.WaitDelay = killWait
-	dieWithParent(p.cmd)
 
-	started := make(chan error)
+	exited, err := child.Start(p.cmd)
+	if err != nil {
+		return nil, fmt.Errorf("start handler: %w", err)
+	}
 	go func() {
-		// Linux ties the child's life to the thread that started it, not to the
-		// process: the thread is kept for as long as the child lives.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
-		started <- err
-		if err != nil {
-			return
-		}
-		_ = p.cmd.Wait() // the state tells how it ended
+		<-exited // the state tells how it ended
 		stdout.flush()
 		stderr.flush()
 		close(p.exited)
 	}()
-	if err := <-started; err != nil {
-		return nil, fmt.Errorf("start handler: %w", err)
-	}
 	console.host(slog.LevelInfo, "handler started: pid %d, %s", p.cmd.Process.Pid, c.path)
 	return p, nil
 }
