@@ -210,6 +210,23 @@ func TestACreateThatGraphDoesNotTake(t *testing.T) {
 	assert.ErrorContains(t, err, "two open extensions")
 }
 
+// Its user has taken it away between the two requests, or another call has.
+func TestACreateIsRepeatedWhereWhatWasInTheWayHasGone(t *testing.T) {
+	s := newService(t)
+	s.heroCreates(alice, otherID)
+	s.SetFault(func(_ http.ResponseWriter, r *http.Request) bool {
+		if msgraph.Operation(r) == msgraph.OpGetExtension {
+			s.SetFault(nil)
+			status, text := s.do(alice, "DELETE", "/v1.0/me/extensions/"+DefaultExtension, "")
+			require.Equal(t, 204, status, text)
+		}
+		return false
+	})
+	_, err := s.open().Create(as(t.Context(), alice), newMapping(heroID))
+	require.NoError(t, err)
+	found(t, s.open(), alice, heroID)
+}
+
 // Should Graph look first and write later, a second create can go through.
 func TestOfTwoCreatesThatWentThroughTheOneReadBackHasWon(t *testing.T) {
 	s := newService(t)

@@ -154,10 +154,11 @@ func (s *Store) Create(ctx context.Context, m identity.Mapping) (identity.Mappin
 	} else if err != nil {
 		return identity.Mapping{}, err
 	}
-	post := request{method: http.MethodPost, path: "/v1.0/me/extensions", body: e, creates: true}
-	if err := s.call(ctx, caller, post, nil); errors.Is(err, errRefusedCreate) {
-		return identity.Mapping{}, s.whyNot(ctx, caller, err)
-	} else if err != nil {
+	err = s.insert(ctx, caller, e)
+	if errors.Is(err, errRefusedCreate) { // by one that has gone meanwhile, perhaps
+		err = s.insert(ctx, caller, e)
+	}
+	if err != nil {
 		return identity.Mapping{}, err
 	}
 	// What can't be read back was made all the same.
@@ -165,6 +166,17 @@ func (s *Store) Create(ctx context.Context, m identity.Mapping) (identity.Mappin
 		return identity.Mapping{}, identity.ErrExists
 	}
 	return created, nil
+}
+
+// insert returns ErrExists, or an error that Is errRefusedCreate where Graph does not
+// take the extension and there is none.
+func (s *Store) insert(ctx context.Context, caller identity.Caller, e extension) error {
+	post := request{method: http.MethodPost, path: "/v1.0/me/extensions", body: e, creates: true}
+	err := s.call(ctx, caller, post, nil)
+	if errors.Is(err, errRefusedCreate) {
+		return s.whyNot(ctx, caller, err)
+	}
+	return err
 }
 
 // whyNot tells an extension that is there already from one that Graph does not
