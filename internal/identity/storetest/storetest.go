@@ -62,11 +62,6 @@ type Config struct {
 	Unordered bool
 }
 
-// Run runs the suite on a store that has one handle at a time.
-func Run(t *testing.T, open func(t *testing.T) Backend) {
-	Config{Open: open}.Run(t)
-}
-
 // Run runs the suite.
 func (c Config) Run(t *testing.T) {
 	marks := markTests
