@@ -1,10 +1,9 @@
 // Package storetest is the conformance suite of identity.Store,
-// identity.Erasures and identity.Claims: what their comments promise, as tests. Every
-// store's own tests run it.
+// identity.Erasures and identity.Claims: what their comments promise, as tests.
+// Every store's own tests run it.
 //
-// Start with Run, or with Config where there is more to say of the store. Broken
-// is for stores whose service is down, refuses or lies: what its answers mean is
-// left to the store's tests.
+// Start with Config. Broken is for stores whose service is down, refuses or lies:
+// what its answers mean is left to the store's tests.
 package storetest
 
 import (
