@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -31,11 +30,7 @@ const (
 
 // standIns is what -no-host runs: the stand-ins, and the page.
 type standIns struct {
-	folder   *folder
-	cloud    *localcloud.Cloud
-	keeper   *keeper
-	server   *http.Server
-	URL      string // of the page
+	base            // whose URL is the page's
 	settings string // the local.settings.json that was written; empty when there was one
 	content  []byte
 }
@@ -60,40 +55,24 @@ func serveStandIns(ctx context.Context, o options, out io.Writer) (err error) {
 	return nil
 }
 
-func (s *standIns) start(ctx context.Context, o options, root string) (err error) {
-	if s.folder, err = openFolder(o.state); err != nil {
+func (s *standIns) start(ctx context.Context, o options, root string) error {
+	if err := s.open(ctx, o, "the page"); err != nil {
 		return err
 	}
-	saved, err := readState(s.folder)
-	if err != nil {
-		return err
-	}
-	if err := o.choosePorts(saved); err != nil {
-		return err
-	}
-	listener, err := localcloud.Listen(ctx, "the page", o.port, "-port")
-	if err != nil {
-		return err
-	}
-	s.URL = urlOf(listener)
-	if s.cloud, err = startCloud(s.folder, saved, o); err != nil {
-		return errors.Join(err, listener.Close())
-	}
-	s.keeper = keep(s.folder, s.cloud)
 	if err := turnKnobs(s.cloud, o); err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
 	functions, err := funchost.ReadFunctions(root, nil)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
 	s.content = s.settingsFor(functions)
 	for name, content := range map[string][]byte{settingsFile: s.content, connectionFile: []byte(s.cloud.ConnectionString().Reveal() + "\n")} {
 		if err := s.folder.write(name, content); err != nil {
-			return errors.Join(err, listener.Close())
+			return err
 		}
 	}
-	s.server = serveOn(listener, page.New(page.Config{Cloud: s.cloud, URL: s.URL, Service: funcURL, Functions: functions}))
+	s.serve(page.New(page.Config{Cloud: s.cloud, URL: s.URL, Service: funcURL, Functions: functions}))
 	return nil
 }
 
@@ -187,21 +166,10 @@ Ctrl-C stops everything.
 // stop ends everything. The settings that were written go too, unless somebody
 // has changed them or a restart brings the same stand-ins back.
 func (s *standIns) stop() {
-	if s.server != nil {
-		shut(s.server)
-	}
-	if s.cloud != nil {
-		s.cloud.Close()
-	}
-	if s.keeper != nil {
-		s.keeper.stop()
-	}
 	if s.settings != "" && !s.folder.kept {
 		if now, err := os.ReadFile(s.settings); err == nil && bytes.Equal(now, s.content) {
 			_ = os.Remove(s.settings)
 		}
 	}
-	if s.folder != nil {
-		s.folder.close()
-	}
+	s.base.stop()
 }

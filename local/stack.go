@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,7 +12,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"acsauth/internal/config"
 	"acsauth/internal/localcloud"
@@ -44,13 +42,9 @@ var passedOn = []string{
 // stack is everything that runs: the stand-ins, the host with the handler under
 // it, and the public front.
 type stack struct {
-	folder *folder
-	cloud  *localcloud.Cloud
-	keeper *keeper
-	host   *funchost.Host
-	server *http.Server
-	URL    string // of the service, http://localhost:<port>
-	token  string // of the first sample user
+	base  // whose URL is the service's
+	host  *funchost.Host
+	token string // of the first sample user
 }
 
 // startStack builds the handler and starts everything. log is given each line
@@ -62,30 +56,9 @@ func startStack(ctx context.Context, o options, log func(funchost.Record)) (s *s
 			s.stop()
 		}
 	}()
-	if s.folder, err = openFolder(o.state); err != nil {
+	if err := s.open(ctx, o, "the service"); err != nil {
 		return s, err
 	}
-	saved, err := readState(s.folder)
-	if err != nil {
-		return s, err
-	}
-	if err := o.choosePorts(saved); err != nil {
-		return s, err
-	}
-	listener, err := localcloud.Listen(ctx, "the service", o.port, "-port")
-	if err != nil {
-		return s, err
-	}
-	defer func() {
-		if err != nil {
-			_ = listener.Close()
-		}
-	}()
-	s.URL = urlOf(listener)
-	if s.cloud, err = startCloud(s.folder, saved, o); err != nil {
-		return s, err
-	}
-	s.keeper = keep(s.folder, s.cloud)
 	// Before any knob is turned, so that this at least works.
 	if s.token, err = s.cloud.SignIn(ctx, entraid.SampleUsers()[0], localcloud.APIScope); err != nil {
 		return s, fmt.Errorf("the sample user could not be signed in: %w", err)
@@ -107,30 +80,8 @@ func startStack(ctx context.Context, o options, log func(funchost.Record)) (s *s
 	if err != nil {
 		return s, fmt.Errorf("the handler did not start: %w", err)
 	}
-	s.server = serveOn(listener, s.front())
+	s.serve(s.front())
 	return s, nil
-}
-
-func urlOf(l net.Listener) string {
-	return fmt.Sprintf("http://localhost:%d", l.Addr().(*net.TCPAddr).Port)
-}
-
-func serveOn(l net.Listener, handler http.Handler) *http.Server {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10}
-	go func() { _ = server.Serve(l) }()
-	return server
-}
-
-// graceTime is how long an answer that has begun may take to end.
-const graceTime = time.Second
-
-// shut ends a server. Answers that have begun come to their end, so that a page
-// that is just loading has no error to show.
-func shut(server *http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), graceTime)
-	defer cancel()
-	_ = server.Shutdown(ctx)
-	_ = server.Close() // what has not ended by now
 }
 
 // front is the host's with the page in front of it: the page takes the place of
@@ -154,21 +105,11 @@ func (s *stack) front() http.Handler {
 
 // stop ends everything that was started; nothing is left behind.
 func (s *stack) stop() {
-	if s.server != nil {
-		shut(s.server)
-	}
+	s.stopServing()
 	if s.host != nil {
 		s.host.Stop()
 	}
-	if s.cloud != nil {
-		s.cloud.Close()
-	}
-	if s.keeper != nil {
-		s.keeper.stop()
-	}
-	if s.folder != nil {
-		s.folder.close()
-	}
+	s.base.stop()
 }
 
 // environ is what the handler gets to see: this process's own environment
