@@ -76,6 +76,9 @@ func Parse(line string) (Knob, error) {
 	if k.Service == "" || hasOperation && k.Operation == "" {
 		return k, fmt.Errorf("knob %q: expected service or service/operation before the colon", line)
 	}
+	if strings.TrimSpace(settings) == "" {
+		return k, fmt.Errorf("knob %q: expected name=value after the colon", line)
+	}
 	given := map[string]bool{}
 	for setting := range strings.SplitSeq(settings, ",") {
 		name, value, _ := strings.Cut(setting, "=")

@@ -230,6 +230,9 @@ func (p *Page) turn(r *http.Request) (string, error) {
 			settings = append(settings, name+"="+value)
 		}
 	}
+	if len(settings) == 0 {
+		return "", errors.New("nothing is set: fill in what the fault is to be")
+	}
 	set, err := p.Cloud.Knobs.Turn(r.PostForm.Get("target") + ":" + strings.Join(settings, ","))
 	if err != nil {
 		return "", err

@@ -205,7 +205,7 @@ func TestWhatMakesNoSenseIsSaid(t *testing.T) {
 		{"/local/call", []string{"function", "getUser", "path", "https://evil.example/"}, "expected one that begins with /"},
 		{"/local/call", []string{"function", "getUser", "path", "//evil.example/"}, "expected one that begins with /"},
 		{"/local/call", []string{"function", "getUser", "path", "/api", "method", "NO GOOD"}, "invalid method"},
-		{"/local/turn", []string{"target", "acs"}, "expected latency"},
+		{"/local/turn", []string{"target", "acs"}, "fill in what the fault is to be"},
 		{"/local/clear", []string{"id", "77"}, "not known here"},
 		{"/local/restart", nil, "run by somebody else"},
 		{"/local/trigger", []string{"function", "sweep"}, "run by somebody else"},
