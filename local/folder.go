@@ -46,17 +46,17 @@ func openState(path string) (*folder, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, fmt.Errorf("the folder for the state: %w", err)
+		return nil, fmt.Errorf("the folder that -state names: %w", err)
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		return nil, fmt.Errorf("the folder for the state: %w", err)
+		return nil, fmt.Errorf("the folder that -state names: %w", err)
 	}
 	if _, err := os.Stat(filepath.Join(path, lockFile)); len(entries) > 0 && err != nil {
 		return nil, fmt.Errorf("%s is not empty and no state is kept there: name another folder with -state", path)
 	}
 	if err := os.Chmod(path, 0o700); err != nil {
-		return nil, fmt.Errorf("the folder for the state: %w", err)
+		return nil, fmt.Errorf("the folder that -state names: %w", err)
 	}
 	f := &folder{path: path, kept: true}
 	if f.lock, err = lock(filepath.Join(path, lockFile)); errors.Is(err, errLocked) {

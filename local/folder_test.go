@@ -71,7 +71,7 @@ func TestAFolderForStateIsOursAlone(t *testing.T) {
 	assert.ErrorContains(t, err, "is not empty and no state is kept there")
 
 	_, err = openFolder(filepath.Join(foreign, "thesis.txt"))
-	assert.ErrorContains(t, err, "the folder for the state")
+	assert.ErrorContains(t, err, "the folder that -state names")
 
 	if runtime.GOOS != "windows" {
 		open := t.TempDir()

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"acsauth/internal/localcloud/funchost"
 )
 
 // The demo is the test: each of its steps checks what it claims.
@@ -54,10 +57,38 @@ func TestSettingsForRealResourcesNeverReachTheHandler(t *testing.T) {
 }
 
 func TestWrongArguments(t *testing.T) {
-	var out, errs bytes.Buffer
-	assert.Equal(t, 2, run(t.Context(), []string{"serve"}, &out, &errs))
+	for args, want := range map[string]string{
+		"serve":                        "no such command: serve",
+		"-no-host demo":                "no such command: -no-host demo",
+		"-nothing":                     "not defined: -nothing",
+		"-port web":                    "expected 0 to 65535",
+		"-cors http://localhost:3000/": "expected scheme://host",
+		"-cors localhost:3000":         "expected scheme://host",
+		"-cors null":                   "expected scheme://host",
+	} {
+		var errs bytes.Buffer
+		assert.Equal(t, 2, run(t.Context(), strings.Fields(args), io.Discard, &errs), args)
+		assert.Contains(t, errs.String(), want)
+		assert.Contains(t, errs.String(), "usage:")
+	}
+	var errs bytes.Buffer
+	assert.Equal(t, 0, run(t.Context(), []string{"-h"}, io.Discard, &errs))
 	assert.Contains(t, errs.String(), "usage:")
-	assert.Equal(t, 2, run(t.Context(), []string{"-nothing"}, &out, &errs))
+}
+
+func TestADemoThatIsStoppedHasNoFaultToReport(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, errs bytes.Buffer
+	assert.Equal(t, 1, run(ctx, []string{"demo"}, &out, &errs))
+	assert.Contains(t, out.String(), "Stopped.")
+	assert.Empty(t, errs.String())
+}
+
+func TestWhatIsSaidOfAFunctionNamesIt(t *testing.T) {
+	assert.Equal(t, "sweepIdentities: done", line(funchost.Record{Category: "Function.sweepIdentities.User", Text: "done"}))
+	assert.Equal(t, "getUser: executed", line(funchost.Record{Category: "Function.getUser", Text: "executed"}))
+	assert.Equal(t, "{}", line(funchost.Record{Category: funchost.CategoryConsole, Text: "{}"}))
 }
 
 // lines is an io.Writer that hands out what is written line by line.
@@ -122,7 +153,7 @@ func TestAKnobAtTheStartSparesTheStart(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	exit := make(chan int, 1)
 	go func() {
-		exit <- run(ctx, []string{"-port", "0", "-knob", "entra:status=503", "-knob", "acs:reset=before", "-knob", "graph:latency=1h"}, out, &errs)
+		exit <- run(ctx, []string{"-port", "0", "-knob", "entra:status=503", "-knob", "acs:reset=before", "-knob", "graph:latency=1h", "-knob", "service/getUser:status=503"}, out, &errs)
 	}()
 	waitForLine(t, printed, "Ctrl-C stops everything")
 	cancel()

@@ -13,10 +13,13 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"acsauth/internal/localcloud/knobs"
@@ -35,11 +38,20 @@ const servicePort = 7071
 // arguments.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	command, o, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
 	if err != nil {
 		return 2
 	}
-	if err := command(endWithParent(ctx), o, stdout); err != nil {
+	ctx = endWithParent(ctx)
+	err = command(ctx, o, stdout)
+	if ctx.Err() != nil { // an error then only says what was broken off
+		printf(stdout, "\nStopped.\n")
+	} else if err != nil {
 		printf(stderr, "\nlocal: %v\n", err)
+	}
+	if err != nil {
 		return 1
 	}
 	return 0
@@ -73,6 +85,10 @@ func parse(args []string, stderr io.Writer) (command, options, error) {
 	noHost := flags.Bool("no-host", false, "run the stand-ins alone and write a local.settings.json for func start")
 	flags.StringVar(&o.state, "state", "", "`folder` to keep everything in, so that the next start goes on where this one stops")
 	flags.Func("cors", "`origin` of pages that may call the service, such as http://localhost:3000; may be given several times", func(origin string) error {
+		u, err := url.Parse(origin)
+		if origin != "*" && (err != nil || u.Host == "" || !strings.EqualFold(origin, u.Scheme+"://"+u.Host)) {
+			return errors.New("expected scheme://host or scheme://host:port, or * for any")
+		}
 		o.cors = append(o.cors, origin)
 		return nil
 	})
@@ -94,6 +110,8 @@ func parse(args []string, stderr io.Writer) (command, options, error) {
 	case flags.NArg() == 1 && flags.Arg(0) == "demo" && !*noHost:
 		return demo, o, nil
 	}
+	err := fmt.Errorf("no such command: %s", strings.Join(args, " "))
+	printf(stderr, "%v\n", err)
 	flags.Usage()
-	return nil, o, errors.New("no such command")
+	return nil, o, err
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -51,7 +52,6 @@ func serveStandIns(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	s.printWelcome(out)
 	<-ctx.Done()
-	printf(out, "\nStopped.\n")
 	return nil
 }
 
@@ -115,7 +115,7 @@ func (s *standIns) writeSettings(root string) error {
 		return nil
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("settings for func start: %w", err)
 	}
 	s.settings = path
 	_, err = file.Write(s.content)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"acsauth/internal/localcloud/entraid"
 	"acsauth/internal/localcloud/funchost"
@@ -12,7 +13,7 @@ import (
 // serve runs everything until ctx ends or the host gives up.
 func serve(ctx context.Context, o options, out io.Writer) error {
 	printf(out, "Building the handler …\n")
-	s, err := startStack(ctx, o, func(r funchost.Record) { printf(out, "%s\n", r.Text) })
+	s, err := startStack(ctx, o, func(r funchost.Record) { printf(out, "%s\n", line(r)) })
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -23,11 +24,18 @@ func serve(ctx context.Context, o options, out io.Writer) error {
 	s.printWelcome(out)
 	select {
 	case <-ctx.Done():
-		printf(out, "\nStopped.\n")
 		return nil
 	case <-s.host.Done():
 		return fmt.Errorf("the host gave up: %w", s.host.Err())
 	}
+}
+
+// line is a record as the terminal has it: what is said of a function names it.
+func line(r funchost.Record) string {
+	if name, ok := strings.CutPrefix(r.Category, "Function."); ok {
+		return strings.TrimSuffix(name, ".User") + ": " + r.Text
+	}
+	return r.Text
 }
 
 func (s *stack) printWelcome(out io.Writer) {
@@ -42,7 +50,7 @@ acsauth is running offline. %s
   Graph stand-in         %s
   CA to trust for all    %s
 
-%s is signed in; this token is good for about an hour. Try:
+Try it as %s, with a token that is good for about an hour:
 
 curl -s -X POST %s/api/getToken -H "Authorization: Bearer %s"
 

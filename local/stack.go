@@ -17,6 +17,7 @@ import (
 	"acsauth/internal/localcloud"
 	"acsauth/internal/localcloud/entraid"
 	"acsauth/internal/localcloud/funchost"
+	"acsauth/internal/localcloud/knobs"
 	"acsauth/internal/localcloud/page"
 )
 
@@ -42,7 +43,8 @@ var passedOn = []string{
 // stack is everything that runs: the stand-ins, the host with the handler under
 // it, and the public front.
 type stack struct {
-	base  // whose URL is the service's
+	base                 // whose URL is the service's
+	knobs *knobs.Service // those of the functions
 	host  *funchost.Host
 	token string // of the first sample user
 }
@@ -56,6 +58,10 @@ func startStack(ctx context.Context, o options, log func(funchost.Record)) (s *s
 			s.stop()
 		}
 	}()
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return s, err
+	}
 	if err := s.open(ctx, o, "the service"); err != nil {
 		return s, err
 	}
@@ -63,11 +69,12 @@ func startStack(ctx context.Context, o options, log func(funchost.Record)) (s *s
 	if s.token, err = s.cloud.SignIn(ctx, entraid.SampleUsers()[0], localcloud.APIScope); err != nil {
 		return s, fmt.Errorf("the sample user could not be signed in: %w", err)
 	}
-	if err := turnKnobs(s.cloud, o); err != nil {
+	functions, err := funchost.ReadFunctions(root, nil)
+	if err != nil {
 		return s, err
 	}
-	root, err := moduleRoot(ctx)
-	if err != nil {
+	s.knobs = s.cloud.Knobs.Add(localcloud.HTTPService(functions, func(r *http.Request) string { return s.host.FunctionOf(r) }))
+	if err := turnKnobs(s.cloud, o); err != nil {
 		return s, err
 	}
 	handler, err := buildHandler(ctx, root, s.folder.path)
@@ -87,13 +94,12 @@ func startStack(ctx context.Context, o options, log func(funchost.Record)) (s *s
 // front is the host's with the page in front of it: the page takes the place of
 // the homepage that the host has.
 func (s *stack) front() http.Handler {
-	service := s.cloud.Knobs.Add(localcloud.HTTPService(s.host.Functions(), s.host.FunctionOf))
 	p := page.New(page.Config{
 		Cloud: s.cloud, URL: s.URL, Service: s.URL,
 		Functions: s.host.Functions(), Key: s.host.FunctionKey(),
 		Restart: s.host.Restart, Trigger: s.host.Trigger,
 	})
-	functions := service.Handler(p.Observe(s.host))
+	functions := s.knobs.Handler(p.Observe(s.host))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if page.Owns(r) && s.host.FunctionOf(r) == "" {
 			p.ServeHTTP(w, r)
