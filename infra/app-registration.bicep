@@ -6,7 +6,11 @@
 //   az deployment group create -g <group> -f infra/app-registration.bicep
 //
 // Deploy it twice: a registration can't name itself, so the second time takes
-// the client id that the first one put out.
+// the client id that the first one put out. Before the first time, see that no
+// registration has the unique name: anybody in the tenant may have made it, and keep
+// a secret for it.
+//
+//   az rest --url "https://graph.microsoft.com/v1.0/applications(uniqueName='acsauth')"
 
 extension microsoftGraphV1
 

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # Registers the API in Entra ID with the Azure CLI, or completes a registration
-# that there is. It may be run again at any time: what is there is left alone.
+# that there is. It may be run again at any time, with --app: what is there is left
+# alone.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
 usage: scripts/register-app.sh [options]
-  --name NAME        display name by which the registration is found (acsauth)
+  --name NAME        display name of a new registration (acsauth)
+  --app ID           application (client) id of a registration that there is, to
+                     complete that one
   --client ID        client application that may call without asking the user
                      for consent; may be given more than once
   --identity ID      object (principal) id of the service's managed identity,
@@ -32,13 +35,14 @@ acs_for_teams=1fd5118e-2576-4263-8130-9503064c837a
 graph=00000003-0000-0000-c000-000000000000
 applications=https://graph.microsoft.com/v1.0/applications
 
-name=acsauth clients=() identity='' roles='' teams=() graph_store='' dry_run=''
+name=acsauth app_id='' clients=() identity='' roles='' teams=() graph_store='' dry_run=''
 while [ $# -gt 0 ]; do
   case $1 in
-    --name | --client | --identity)
+    --name | --app | --client | --identity)
       [ -n "${2-}" ] || { echo "register-app: $1 needs a value" >&2; exit 2; }
       case $1 in
         --name) name=$2 ;;
+        --app) app_id=$2 ;;
         --client) clients+=("$2") ;;
         --identity) identity=$2 ;;
       esac
@@ -57,10 +61,11 @@ done
 fail() { echo "register-app: $*" >&2; exit 1; }
 
 is_guid() { [[ $1 =~ ^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$ ]]; }
-for id in ${clients[@]+"${clients[@]}"} ${identity:+"$identity"}; do
+for id in ${clients[@]+"${clients[@]}"} ${identity:+"$identity"} ${app_id:+"$app_id"}; do
   is_guid "$id" || fail "$id is not a GUID"
 done
 identity=$(tr '[:upper:]' '[:lower:]' <<<"$identity") # Entra ID takes another case, and refuses it later
+app_id=$(tr '[:upper:]' '[:lower:]' <<<"$app_id")
 [[ $name =~ ^[A-Za-z0-9][A-Za-z0-9._\ -]{0,119}$ ]] || fail "--name takes letters, digits, spaces and . _ -"
 command -v az >/dev/null || fail "the Azure CLI is missing: https://learn.microsoft.com/cli/azure/install-azure-cli"
 
@@ -80,22 +85,20 @@ patch() { change rest --method PATCH --url "$applications/$object_id" --headers 
 
 tenant=$(az account show --query tenantId --output tsv) || fail "sign in first: az login"
 
-found=$(az ad app list --filter "displayName eq '$name'" --query '[].appId' --output tsv)
-case $(($(wc -w <<<"$found"))) in # some wc put blanks in front
-  0)
-    new=(ad app create --display-name "$name" --sign-in-audience AzureADMyOrg)
-    if [ -n "$dry_run" ]; then
-      change "${new[@]}"
-      echo "and then complete the new registration in the same way as one that there is"
-      exit 0
-    fi
-    found=$(az "${new[@]}" --query appId --output tsv)
-    ;;
-  1) ;;
-  *) fail "there are several registrations named $name: choose another --name" ;;
-esac
-app_id=$found
-object_id=$(show id) || fail "the registration $app_id does not show yet: run this again in a minute"
+if [ -z "$app_id" ]; then
+  # In most tenants everybody may register applications, and whoever did has a say in
+  # what becomes of it: a name is no proof that it is the operator's own.
+  found=$(az ad app list --filter "displayName eq '$name'" --query '[].appId' --output tsv)
+  [ -z "$found" ] || fail "there is a registration named $name: ${found//$'\n'/, }. If you made it, complete it with --app <id>; if not, choose another --name"
+  new=(ad app create --display-name "$name" --sign-in-audience AzureADMyOrg)
+  if [ -n "$dry_run" ]; then
+    change "${new[@]}"
+    echo "and then complete the new registration in the same way as one that there is"
+    exit 0
+  fi
+  app_id=$(az "${new[@]}" --query appId --output tsv)
+fi
+object_id=$(show id) || fail "the tenant does not show the registration $app_id: if it is new, run this again in a minute, with --app $app_id"
 
 [ "$(show 'api.requestedAccessTokenVersion')" = 2 ] || patch '{"api":{"requestedAccessTokenVersion":2}}'
 uri=$(show 'identifierUris[0]')

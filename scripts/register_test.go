@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -108,19 +109,19 @@ func TestEverythingIsRegisteredOnceHoweverOftenItRuns(t *testing.T) {
 
 	assert.Equal(t, []any{fakeaz.ReadWrite}, d.Query(apiID, "requiredResourceAccess[?resourceAppId=='"+fakeaz.GraphAppID+"'].resourceAccess[].id"))
 
-	out, err = b.run(all...)
+	out, err = b.run(append(all, "--app", apiID)...)
 	require.NoError(t, err, out)
 	assert.Equal(t, d, b.directory(), "the second time changes nothing")
 
-	out, err = b.run("--client", strings.ToUpper(otherClient), "--client", clientID)
+	out, err = b.run("--app", apiID, "--client", strings.ToUpper(otherClient), "--client", clientID)
 	require.NoError(t, err, out)
 	assert.Equal(t, []any{otherClient, clientID}, b.directory().Query(apiID, "api.preAuthorizedApplications[].appId"), "one more")
 }
 
 func TestTeamsPhoneIsAskedForBesideWhatThereIs(t *testing.T) {
 	b := newBench(t, fakeaz.Directory{})
-	for _, option := range []string{"--teams", "--teams-phone", "--teams-phone"} {
-		out, err := b.run(option)
+	for _, options := range [][]string{{"--teams"}, {"--teams-phone", "--app", apiID}, {"--teams-phone", "--app", apiID}} {
+		out, err := b.run(options...)
 		require.NoError(t, err, out)
 		assert.Contains(t, out, "adminconsent")
 	}
@@ -135,7 +136,7 @@ func TestADryRunChangesNothing(t *testing.T) {
 	assert.Empty(t, b.directory().Changes)
 
 	b = newBench(t, fakeaz.Directory{Apps: map[string]map[string]any{apiID: {"id": "o", "displayName": "acsauth"}}})
-	out, err = b.run("--dry-run", "--client", clientID, "--identity", identityID, "--roles")
+	out, err = b.run("--dry-run", "--app", apiID, "--client", clientID, "--identity", identityID, "--roles")
 	require.NoError(t, err, out)
 	for _, change := range []string{"requestedAccessTokenVersion", "identifierUris", "oauth2PermissionScopes", "preAuthorizedApplications", "appRoles", "sp create", "federated-credential create"} {
 		assert.Contains(t, out, change)
@@ -149,16 +150,18 @@ func TestWhatSomebodyElseMadeIsLeftAlone(t *testing.T) {
 		maps.Copy(all, more)
 		return fakeaz.Directory{Apps: map[string]map[string]any{apiID: all}}
 	}
+	named := []string{"--app", apiID}
 	for name, row := range map[string]struct {
 		d    fakeaz.Directory
 		args []string
 		want string
 	}{
-		"two of a name":            {fakeaz.Directory{Apps: map[string]map[string]any{apiID: {"displayName": "acsauth"}, clientID: {"displayName": "acsauth"}}}, nil, "several registrations named acsauth"},
-		"other scopes":             {app(map[string]any{"api": map[string]any{"oauth2PermissionScopes": []any{map[string]any{"value": "read"}}}}), nil, "has scopes of its own"},
-		"other roles":              {app(map[string]any{"appRoles": []any{map[string]any{"value": "Admin"}}}), []string{"--roles"}, "has app roles of its own"},
+		"not there":                {fakeaz.Directory{}, named, "does not show the registration " + apiID},
+		"other scopes":             {app(map[string]any{"api": map[string]any{"oauth2PermissionScopes": []any{map[string]any{"value": "read"}}}}), named, "has scopes of its own"},
+		"other roles":              {app(map[string]any{"appRoles": []any{map[string]any{"value": "Admin"}}}), append(named, "--roles"), "has app roles of its own"},
 		"not signed in":            {fakeaz.Directory{SignedOut: true}, nil, "az login"},
 		"not a GUID":               {fakeaz.Directory{}, []string{"--client", "x"}, "x is not a GUID"},
+		"no id":                    {app(nil), []string{"--app", "acsauth"}, "acsauth is not a GUID"},
 		"a quote":                  {fakeaz.Directory{}, []string{"--name", "x' or 1 eq 1"}, "--name takes"},
 		"an app of another tenant": {fakeaz.Directory{}, []string{"--teams", "--client", otherClient}, otherClient + " is no registration of this tenant"},
 		"no value":                 {fakeaz.Directory{}, []string{"--client"}, "--client needs a value"},
@@ -173,11 +176,31 @@ func TestWhatSomebodyElseMadeIsLeftAlone(t *testing.T) {
 	}
 }
 
+// Anybody in the tenant may have made one of the name, and keep a secret for it.
+func TestARegistrationIsNotTakenByItsName(t *testing.T) {
+	for _, d := range []fakeaz.Directory{
+		{Apps: map[string]map[string]any{otherClient: {"id": "o", "displayName": "calls"}}},
+		{Apps: map[string]map[string]any{otherClient: {"id": "o", "displayName": "calls"}, clientID: {"id": "p", "displayName": "calls"}}},
+	} {
+		b := newBench(t, d)
+		for _, more := range []string{"--roles", "--dry-run"} {
+			out, err := b.run("--name", "calls", more)
+			require.Error(t, err)
+			assert.Contains(t, out, "there is a registration named calls: "+strings.Join(slices.Sorted(maps.Keys(d.Apps)), ", ")+".")
+			assert.Empty(t, b.directory().Changes)
+		}
+		out, err := b.run("--name", "our calls")
+		require.NoError(t, err, out)
+		assert.Contains(t, out, "ENTRA_CLIENT_ID="+apiID)
+		assert.NotContains(t, b.directory().Apps[otherClient], "api")
+	}
+}
+
 func TestTheScopeThatThereIsKeepsItsID(t *testing.T) {
 	b := newBench(t, fakeaz.Directory{Apps: map[string]map[string]any{apiID: {"id": "o", "displayName": "acsauth",
 		"identifierUris": []any{"api://contoso/calls"},
 		"api":            map[string]any{"oauth2PermissionScopes": []any{map[string]any{"id": "mine", "value": "access_as_user"}}}}}})
-	out, err := b.run("--client", clientID)
+	out, err := b.run("--app", strings.ToUpper(apiID), "--client", clientID)
 	require.NoError(t, err, out)
 	assert.Equal(t, []any{"mine"}, b.directory().Query(apiID, "api.preAuthorizedApplications[].delegatedPermissionIds"))
 	assert.Contains(t, out, "scope for clients: api://contoso/calls/access_as_user")
