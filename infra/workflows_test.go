@@ -1,8 +1,10 @@
 package infra
 
 import (
+	"maps"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,11 +27,22 @@ func TestWorkflowsCanBeReadAndTakeOnlyWhatIsPinned(t *testing.T) {
 		src := read(t, file)
 		var workflow struct {
 			Permissions map[string]string
-			Jobs        map[string]any
+			Jobs        map[string]struct {
+				Permissions map[string]string
+				Steps       []struct{ Run string }
+			}
 		}
 		require.NoError(t, yaml.Unmarshal([]byte(src), &workflow), file)
 		assert.NotEmpty(t, workflow.Jobs, file)
 		assert.Equal(t, map[string]string{"contents": "read"}, workflow.Permissions, "%s: a job asks for more itself", file)
+		for name, job := range workflow.Jobs {
+			if !slices.Contains(slices.Collect(maps.Values(job.Permissions)), "write") {
+				continue
+			}
+			for _, step := range job.Steps {
+				assert.NotRegexp(t, `\b(go test|npm|npx|node)\b`, step.Run, "%s: job %s may write: packages from npm must not run in it", file, name)
+			}
+		}
 		for _, m := range uses.FindAllStringSubmatch(src, -1) {
 			assert.Regexp(t, pinned, m[1], file)
 			action, commit, _ := strings.Cut(m[1], "@")
