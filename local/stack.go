@@ -73,7 +73,8 @@ func startStack(ctx context.Context, o options, log func(funchost.Record)) (s *s
 	if err != nil {
 		return s, err
 	}
-	s.knobs = s.cloud.Knobs.Add(localcloud.HTTPService(functions, func(r *http.Request) string { return s.host.FunctionOf(r) }))
+	cors := funchost.CORS{AllowedOrigins: o.cors}
+	s.knobs = s.cloud.Knobs.Add(localcloud.HTTPService(functions, func(r *http.Request) string { return s.host.FunctionOf(r) }, cors))
 	if err := turnKnobs(s.cloud, o); err != nil {
 		return s, err
 	}
@@ -82,7 +83,7 @@ func startStack(ctx context.Context, o options, log func(funchost.Record)) (s *s
 		return s, err
 	}
 	s.host, err = funchost.Start(ctx, funchost.Config{
-		Root: root, Executable: handler, Env: s.environ(), Log: log, CORS: funchost.CORS{AllowedOrigins: o.cors},
+		Root: root, Executable: handler, Env: s.environ(), Log: log, CORS: cors,
 	})
 	if err != nil {
 		return s, fmt.Errorf("the handler did not start: %w", err)

@@ -3,6 +3,7 @@ package localcloud
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -11,7 +12,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"acsauth/internal/localcloud/entraid"
+	"acsauth/internal/localcloud/funchost"
 )
+
+func TestPagesSeeAFaultOfTheService(t *testing.T) {
+	s := HTTPService(nil, nil, funchost.CORS{AllowedOrigins: []string{"http://localhost:3000"}})
+	for origin, allowed := range map[string]string{"http://localhost:3000": "http://localhost:3000", "http://localhost:4000": "", "": ""} {
+		r, w := httptest.NewRequest(http.MethodPost, "/api/getToken", nil), httptest.NewRecorder()
+		r.Header.Set("Origin", origin)
+		s.Refuse(w, r, http.StatusServiceUnavailable, "asked for")
+		assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+		assert.Equal(t, allowed, w.Header().Get("Access-Control-Allow-Origin"), origin)
+	}
+}
 
 // The real services know each other; so do these.
 func TestATokenGotOnBehalfOfAUserIsGoodForGraph(t *testing.T) {

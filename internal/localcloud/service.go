@@ -54,11 +54,12 @@ func acsService() *knobs.Service {
 }
 
 // HTTPService is the service itself, as its clients see it: a fault of it never
-// gets to the handler.
-func HTTPService(functions []funchost.Function, functionOf func(*http.Request) string) *knobs.Service {
+// gets to the handler, and pages see it as far as cors lets them.
+func HTTPService(functions []funchost.Function, functionOf func(*http.Request) string, cors funchost.CORS) *knobs.Service {
 	s := &knobs.Service{
 		Name: HTTPServiceName, Operation: functionOf, NoClock: true,
-		Refuse: func(w http.ResponseWriter, _ *http.Request, status int, text string) {
+		Refuse: func(w http.ResponseWriter, r *http.Request, status int, text string) {
+			cors.Handle(w, r)
 			wire.WriteJSON(w, status, "application/problem+json", map[string]any{
 				"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": text, "code": "local_cloud_knob",
 			})

@@ -29,9 +29,9 @@ func (c CORS) check() error {
 	return nil
 }
 
-// handle sets the response headers and answers a preflight. It reports whether
+// Handle sets the response headers and answers a preflight. It reports whether
 // that was it.
-func (c CORS) handle(w http.ResponseWriter, r *http.Request) bool {
+func (c CORS) Handle(w http.ResponseWriter, r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
 		return false

@@ -46,7 +46,7 @@ func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Header = r.Header.Clone()
 		forge(r.Header)
 	}
-	if h.config.CORS.enabled() && h.config.CORS.handle(w, r) {
+	if h.config.CORS.enabled() && h.config.CORS.Handle(w, r) {
 		return
 	}
 	if r.ContentLength > h.app.bodyLimit {
