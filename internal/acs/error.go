@@ -69,7 +69,7 @@ func teamsRefusal(e *Error, byUser bool) error {
 			"The user has no access to Teams Phone through this service with this application. An administrator of the service grants it.")
 	case e.Status == http.StatusUnauthorized && (e.Code == "InvalidAccessToken" || byUser), e.Status == http.StatusBadRequest && target == "token":
 		t = identity.Errorf(identity.CodeTeamsTokenRejected,
-			"Microsoft refused the Teams user's token. It may have expired, lack consent, or belong to a user without a Teams licence.")
+			"Microsoft refused the Teams user's token. It may have been revoked, or belong to a user without a Teams licence.")
 	case e.Status == http.StatusBadRequest && target == "appid":
 		t = identity.Errorf(identity.CodeTeamsTokenWrongClient, "The Teams user's token was issued to another application.")
 	case e.Status == http.StatusBadRequest && target == "userid":
