@@ -53,6 +53,18 @@ func TestLeftoversOfAKilledRunGoAndNothingElse(t *testing.T) {
 	assert.FileExists(t, filepath.Join(elsewhere, lockFile), "links are not followed")
 }
 
+func TestALockThatIsALinkMakesNothingElsewhere(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a link takes rights there that tests do not have")
+	}
+	dir := t.TempDir()
+	elsewhere := filepath.Join(dir, "elsewhere")
+	require.NoError(t, os.Symlink(elsewhere, filepath.Join(dir, lockFile)))
+	_, err := lock(filepath.Join(dir, lockFile))
+	assert.Error(t, err)
+	assert.NoFileExists(t, elsewhere)
+}
+
 func TestAFolderForStateIsOursAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "state")
 	f, err := openFolder(path)
