@@ -68,7 +68,7 @@ func (p *Program) Run(ctx context.Context) int {
 		p.printf(p.Stdout, "%s", usage)
 		return exitOK
 	}
-	p.printf(p.Stderr, "%s", usage)
+	p.printf(p.Stderr, "handler: there is no such command\n\n%s", usage)
 	return exitUsage
 }
 
@@ -114,6 +114,9 @@ func (p *Program) configured(ctx context.Context, work func(context.Context, con
 	if err := work(ctx, cfg, log); err != nil {
 		if !errors.Is(err, errReported) {
 			p.printf(p.Stderr, "acsauth: %v\n", err)
+		}
+		if unopened := (*openError)(nil); errors.As(err, &unopened) {
+			p.printf(p.Stderr, "  %s\n", openCure(cfg, unopened.part))
 		}
 		return exitFailure
 	}

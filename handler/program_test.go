@@ -62,6 +62,7 @@ func TestArguments(t *testing.T) {
 	assert.Contains(t, out, "handler check")
 	code, _, errs := outcome(nil, "serve", "now")
 	assert.Equal(t, 2, code)
+	assert.Contains(t, errs, "no such command")
 	assert.Contains(t, errs, "usage:")
 	for _, command := range []string{"check", "mappings", "teams"} {
 		code, out, errs = outcome(nil, command, "-help")
@@ -78,11 +79,12 @@ func TestAStoreThatCannotBeOpenedEndsTheProgram(t *testing.T) {
 	code, _, errs := outcome(settings(t, map[string]string{"LOCAL_STORE_PATH": filepath.Join("/dev/null", "x", "y.db")}))
 	assert.Equal(t, 1, code)
 	assert.Contains(t, errs, "acsauth: ")
+	assert.Contains(t, errs, "LOCAL_STORE_PATH must be a file that it may write", "the cure")
 	h := start(t, map[string]string{"LOCAL_STORE_PATH": filepath.Join(t.TempDir(), "a.db")})
 	_ = h
 	code, _, errs = outcome(settings(t, map[string]string{"PORT": h.URL[strings.LastIndex(h.URL, ":")+1:]}))
 	assert.Equal(t, 1, code)
-	assert.Contains(t, errs, "can't listen")
+	assert.Contains(t, errs, "can't listen where PORT")
 }
 
 func TestUnderTheHost(t *testing.T) {

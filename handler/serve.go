@@ -46,7 +46,7 @@ func (p *Program) serve(ctx context.Context, cfg config.Config, log *slog.Logger
 
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address(cfg))
 	if err != nil {
-		return fmt.Errorf("can't listen: %w", err)
+		return fmt.Errorf("can't listen where PORT, or the Functions host, says: %w", err)
 	}
 	server := newServer(withCORS(handler, cfg.CORSOrigins), log)
 	log.Info("listening", "address", listener.Addr().String(), "version", fullVersion(), "store", cfg.Store,
