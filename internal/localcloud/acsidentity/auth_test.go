@@ -75,7 +75,7 @@ func recordedServer(t *testing.T, key string, off time.Duration) *Server {
 	t.Helper()
 	date, err := http.ParseTime(recordedDate)
 	require.NoError(t, err)
-	s, err := New(Config{AccessKey: secret.New(key), Now: func() time.Time { return date.Add(off) }})
+	s, err := New(Config{AccessKey: secret.New(key), ResourceID: resourceID, Now: func() time.Time { return date.Add(off) }})
 	require.NoError(t, err)
 	return s
 }

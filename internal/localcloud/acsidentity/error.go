@@ -79,10 +79,15 @@ func malformed(why error) *apiError {
 	return e
 }
 
-// unknownIdentity is for an id that was never issued here, or is deleted.
+// notOwned is for an id of another resource, or of none.
+func notOwned() *apiError {
+	return &apiError{status: http.StatusUnauthorized, code: "IdentityNotOwned", message: "Provided identity doesn't belong to the resource.", versioned: true}
+}
+
+// unknownIdentity is for an id of the resource that was never issued, or is deleted.
 //
-// Assumed: to issue or revoke for an identity that is unknown, deleted, or of
-// another resource is 404 IdentityNotFound.
+// Assumed: to issue or revoke for an identity of the resource that is unknown or
+// deleted is 404 IdentityNotFound.
 func unknownIdentity() *apiError {
 	return &apiError{status: http.StatusNotFound, code: "IdentityNotFound", message: "Identity not found.", versioned: true}
 }

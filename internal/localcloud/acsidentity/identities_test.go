@@ -107,6 +107,8 @@ func TestErrorsAreWordedAsTheServiceDoes(t *testing.T) {
 	res := newResource(t)
 	id := res.create()
 	issue, revoke := "/identities/"+id+"/:issueAccessToken", "/identities/"+id+"/:revokeAccessTokens"
+	unknown, foreign := "8:acs:"+resourceID+"_x", "8:acs:00000000-0000-0000-0000-000000000000_00000000-0000-0000-0000-000000000000"
+	const notOwned = "Provided identity doesn't belong to the resource."
 	interval := "ExpiresInMinutes value %d is invalid. Value must be within the [60, 1440] interval."
 	for name, row := range map[string]struct {
 		method, path, version, body string
@@ -124,8 +126,11 @@ func TestErrorsAreWordedAsTheServiceDoes(t *testing.T) {
 		"issue, scope of later date": {"POST", issue, "2022-10-01", `{"scopes":["chat.join"]}`, 400, "ValidationError", "Scopes: expected one of chat, voip.", "Scopes", false},
 		"issue, not JSON":            {"POST", issue, newest, `{"scopes":`, 400, "ValidationError", "The request body is malformed.", "", false},
 		"issue, more than JSON":      {"POST", issue, newest, `{"scopes":["chat"]}{}`, 400, "ValidationError", "The request body is malformed.", "", false},
-		"issue, identity unknown":    {"POST", "/identities/8:acs:x/:issueAccessToken", newest, `{"scopes":["chat"]}`, 404, "IdentityNotFound", "Identity not found.", "", true},
-		"revoke, identity unknown":   {"POST", "/identities/8:acs:x/:revokeAccessTokens", newest, "", 404, "IdentityNotFound", "Identity not found.", "", true},
+		"issue, identity unknown":    {"POST", "/identities/" + unknown + "/:issueAccessToken", newest, `{"scopes":["chat"]}`, 404, "IdentityNotFound", "Identity not found.", "", true},
+		"revoke, identity unknown":   {"POST", "/identities/" + unknown + "/:revokeAccessTokens", newest, "", 404, "IdentityNotFound", "Identity not found.", "", true},
+		"issue, another's identity":  {"POST", "/identities/" + foreign + "/:issueAccessToken", newest, `{"scopes":["chat"]}`, 401, "IdentityNotOwned", notOwned, "", true},
+		"revoke, another's identity": {"POST", "/identities/" + foreign + "/:revokeAccessTokens", newest, "", 401, "IdentityNotOwned", notOwned, "", true},
+		"delete, another's identity": {"DELETE", "/identities/" + foreign, newest, "", 401, "IdentityNotOwned", notOwned, "", true},
 		"preview version":            {"POST", "/identities", "2020-07-20-preview2", "", 400, "UnsupportedApiVersion", "The HTTP resource that matches the request URI 'https://example.com/identities' does not support the API version '2020-07-20-preview2'.", "", false},
 		"withdrawn version":          {"POST", revoke, "2023-08-01", "", 400, "UnsupportedApiVersion", "The HTTP resource that matches the request URI 'https://example.com" + revoke + "' does not support the API version '2023-08-01'.", "", false},
 		"no version":                 {"POST", "/identities", "", "", 400, "ApiVersionUnspecified", "An API version is required, but was not specified.", "", false},
@@ -193,7 +198,7 @@ func TestFaultsComeBeforeOrAfterTheWork(t *testing.T) {
 	res.SetFault(busy)
 	assert.Equal(t, http.StatusTooManyRequests, res.do(http.MethodPost, "/identities", newest, "").Code)
 	assert.Empty(t, res.Identities(), "before the work")
-	assert.Equal(t, http.StatusNoContent, res.do(http.MethodDelete, "/identities/8:acs:x", newest, "").Code)
+	assert.Equal(t, http.StatusNoContent, res.do(http.MethodDelete, "/identities/8:acs:"+resourceID+"_x", newest, "").Code)
 
 	res.SetFault(nil)
 	res.SetFaultAfter(func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) })

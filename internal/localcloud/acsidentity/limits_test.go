@@ -22,7 +22,7 @@ func TestLimitsHoldForThirtySeconds(t *testing.T) {
 	assert.Equal(t, http.StatusTooManyRequests, w.Code)
 	assert.Equal(t, "2", w.Header().Get("Retry-After"))
 	assert.Equal(t, "TooManyRequests", member(t, object(t, w), "error", "code"))
-	assert.Equal(t, http.StatusNoContent, res.do(http.MethodDelete, "/identities/8:acs:x", newest, "").Code, "not limited")
+	assert.Equal(t, http.StatusNoContent, res.do(http.MethodDelete, "/identities/8:acs:"+resourceID+"_x", newest, "").Code, "not limited")
 	res.now = res.now.Add(2 * time.Second)
 	assert.Equal(t, http.StatusCreated, create())
 	res.SetLimits(nil)

@@ -126,6 +126,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, op operation, ids
 	if kind := r.Header.Get("Content-Type"); kind != "" && len(body) > 0 && r.Method != http.MethodDelete && !isJSON(kind) {
 		return answer{}, unsupportedMedia(kind)
 	}
+	// Assumed: whose an identity is, is looked at before the body is.
+	if op.path[0] == "identities" && len(ids) == 1 && !strings.HasPrefix(ids[0], acsPrefix+s.ResourceID()+"_") {
+		return answer{}, notOwned()
+	}
 	return op.run(s, call{r: r, ids: ids, version: version, body: body})
 }
 
