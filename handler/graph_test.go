@@ -223,6 +223,38 @@ func TestAnErasedIdentityCanNotBePlantedEither(t *testing.T) {
 	assert.Equal(t, 201, a.status, "who comes back has a new one")
 }
 
+// It can be neither used nor erased, and what can't be erased must be no burden for
+// the sweeps, nor set off an alert.
+func TestAnIdentityOfAnotherResourceIsTakenAway(t *testing.T) {
+	file := t.TempDir() + "/notes.db"
+	h := start(t, onGraph("GRAPH_MAPPING_KEYS", "", "LOCAL_STORE_PATH", file))
+	before := cloud.ACS.Identities()
+	u := newUser(t)
+	token := tokenFor(t, u)
+	plant := func() string {
+		foreign := "8:acs:" + identity.NewGUID() + "_" + identity.NewGUID()
+		addHeroMapping(t, u, foreign)
+		return foreign
+	}
+	foreign := plant()
+	assert.Equal(t, 404, h.do(request{method: "POST", path: "/api/refreshToken", token: token}).status)
+	a := h.do(request{path: "/api/getToken", token: token})
+	require.Equal(t, 200, a.status, a.text)
+	assert.NotEqual(t, foreign, a.userID())
+	assert.Equal(t, inGraph(u), a.userID())
+	require.Equal(t, 204, h.do(request{method: "DELETE", path: "/api/deleteUser", token: token}).status)
+
+	plant()
+	assert.Equal(t, 204, h.do(request{method: "DELETE", path: "/api/deleteUser", token: token}).status)
+	assert.Empty(t, inGraph(u))
+	assert.Empty(t, identitiesSince(before))
+	require.Equal(t, 0, h.stop())
+	assert.NotContains(t, h.log.String(), `"status":5`)
+	for note, err := range openNotes(t, file).List(t.Context()) {
+		assert.Fail(t, "a note is left", "%v %v", note, err)
+	}
+}
+
 func TestOfTwoUsersWhoNameAnIdentityAtOnceOneGetsIt(t *testing.T) {
 	instance := azurite.Start(t, azurite.Options{})
 	handlers := []*running{start(t, contractOnGraph(instance)), start(t, contractOnGraph(instance))}
@@ -275,13 +307,21 @@ func rows(t *testing.T, instance azurite.Instance) (all []string) {
 // claimed is what the register in the file says to a stranger who claims the identity.
 func claimed(t *testing.T, file, acsUserID string) error {
 	t.Helper()
+	b := openNotes(t, file)
+	defer func() { require.NoError(t, b.Close()) }()
+	stranger := newUser(t)
+	return b.Claim(t.Context(), acsUserID, identity.User{TenantID: stranger.TenantID, ObjectID: stranger.ObjectID})
+}
+
+// openNotes opens the file that notes and claims are in.
+func openNotes(t *testing.T, file string) *bolt.Store {
+	t.Helper()
 	host, err := url.Parse(cloud.ACSURL)
 	require.NoError(t, err)
 	b, err := bolt.Open(file, host.Hostname())
 	require.NoError(t, err)
-	defer func() { require.NoError(t, b.Close()) }()
-	stranger := newUser(t)
-	return b.Claim(t.Context(), acsUserID, identity.User{TenantID: stranger.TenantID, ObjectID: stranger.ObjectID})
+	t.Cleanup(func() { _ = b.Close() })
+	return b
 }
 
 func TestWhatEntraIDDemandsReachesTheClient(t *testing.T) {

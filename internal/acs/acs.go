@@ -161,7 +161,7 @@ func (c *Client) CreateIdentity(ctx context.Context) (string, error) {
 }
 
 // IssueToken issues a token; identity.ErrUnknownIdentity where ACS itself, and no
-// gateway in between, answers 404.
+// gateway in between, answers 404, or that the identity is not of this resource.
 func (c *Client) IssueToken(ctx context.Context, acsUserID string, req identity.TokenRequest) (identity.Token, error) {
 	var a tokenAnswer
 	op := operation{method: http.MethodPost, path: identityPath(acsUserID) + "/:issueAccessToken",
@@ -179,7 +179,8 @@ func (c *Client) RevokeTokens(ctx context.Context, acsUserID string) error {
 }
 
 // DeleteIdentity deletes an identity with its tokens and data;
-// identity.ErrUnknownIdentity where ACS says so with an error of its own.
+// identity.ErrUnknownIdentity as IssueToken, and for a 404 only with an error of ACS's
+// own.
 func (c *Client) DeleteIdentity(ctx context.Context, acsUserID string) error {
 	return c.call(ctx, c.signed, operation{method: http.MethodDelete, path: identityPath(acsUserID), unknown: identity.ErrUnknownIdentity, erases: true}, nil)
 }

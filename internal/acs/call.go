@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 
+	"acsauth/internal/identity"
 	"acsauth/internal/secret"
 	"acsauth/internal/upstream"
 )
@@ -144,10 +145,10 @@ func (c *Client) CheckAccess(ctx context.Context) error {
 	const nobody = "8:acs:00000000-0000-0000-0000-000000000000_00000000-0000-0000-0000-000000000000"
 	err := c.RevokeTokens(ctx, nobody)
 	var refused *Error
-	if !errors.As(err, &refused) || refused.Code == "UnsupportedApiVersion" { // which is said to anybody
-		return err
-	}
-	if refused.Status == http.StatusNotFound || refused.Status == http.StatusBadRequest {
+	switch {
+	case errors.Is(err, identity.ErrUnknownIdentity):
+		return nil
+	case errors.As(err, &refused) && refused.Status == http.StatusBadRequest && refused.Code != "UnsupportedApiVersion": // which is said to anybody
 		return nil
 	}
 	return err

@@ -30,6 +30,11 @@ func (e *Error) Error() string {
 	return s
 }
 
+// codeNotOwned is what ACS says, with 401, of an identity that is not of this
+// resource: https://github.com/Azure/azure-sdk-for-js/tree/main/sdk/communication/communication-identity
+// has recorded it.
+const codeNotOwned = "IdentityNotOwned"
+
 // refusal turns an answer that is not 2xx into the error that the domain knows.
 func refusal(op operation, resp *http.Response, body []byte) error {
 	var a errorAnswer
@@ -42,7 +47,8 @@ func refusal(op operation, resp *http.Response, body []byte) error {
 	switch {
 	case resp.StatusCode >= 500, resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusRequestTimeout:
 		return unavailable(e, retryAfter(resp))
-	case op.unknown != nil && e.Status == http.StatusNotFound && (e.Code != "" || len(body) == 0 && !op.erases):
+	case op.unknown != nil && e.Status == http.StatusNotFound && (e.Code != "" || len(body) == 0 && !op.erases),
+		op.unknown != nil && e.Status == http.StatusUnauthorized && e.Code == codeNotOwned:
 		// Any other 404 is a gateway's: it must not pass for an identity that has
 		// gone, least of all for one that was to be erased.
 		return fmt.Errorf("%w: %w", op.unknown, e)

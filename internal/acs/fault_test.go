@@ -28,6 +28,7 @@ const testID = "8:acs:11111111-2222-3333-4444-555555555555_00000015-0d1b-4b1e-71
 
 const (
 	goodIdentity = `{"identity":{"id":"` + testID + `"}}`
+	notOwned     = `{"error":{"code":"IdentityNotOwned","message":"Provided identity doesn't belong to the resource."}}`
 	goodToken    = `{"token":"acs-token-value","expiresOn":"2026-11-23T15:00:00.1234567+00:00"}`
 )
 
@@ -118,6 +119,12 @@ func TestFaults(t *testing.T) {
 		{"a token, and a gateway's 404", issue, status(404, "", "", html), nil, 1, identity.CodeUpstreamRejected, nil, identity.ErrUnknownIdentity, 0},
 		{"a token, and somebody's JSON with 404", issue, status(404, "", "", `{"error":"not found"}`), nil, 1, identity.CodeUpstreamRejected, nil, identity.ErrUnknownIdentity, 0},
 		{"a delete of an unknown identity", remove, status(404, "", "", `{"error":{"code":"IdentityNotFound","message":"?"}}`), nil, 1, identity.CodeInternal, identity.ErrUnknownIdentity, nil, 0},
+		{"a token for an identity of another resource", issue, status(401, "", "", notOwned), nil, 1, identity.CodeInternal, identity.ErrUnknownIdentity, nil, 0},
+		{"a delete of an identity of another resource", remove, status(401, "", "", notOwned), nil, 1, identity.CodeInternal, identity.ErrUnknownIdentity, nil, 0},
+		{"a token refused by the key", issue, status(401, "", "", `{"error":{"code":"Denied","message":"Denied by the resource provider."}}`), nil, 1, identity.CodeUpstreamRejected, nil, identity.ErrUnknownIdentity, 0},
+		{"a delete refused by the key", remove, status(401, "", "", `{"error":{"code":"Denied","message":"Denied by the resource provider."}}`), nil, 1, identity.CodeUpstreamRejected, nil, identity.ErrUnknownIdentity, 0},
+		{"a create, and the words for another resource's", create, status(401, "", "", notOwned), nil, 1, identity.CodeUpstreamRejected, nil, identity.ErrUnknownIdentity, 0},
+		{"an exchange, and the words for another resource's", exchange, status(401, "", "", notOwned), nil, 1, identity.CodeUpstreamRejected, nil, identity.ErrUnknownIdentity, 0},
 		{"a delete, and a gateway's 404", remove, status(404, "", "", html), nil, 1, identity.CodeUpstreamRejected, nil, identity.ErrUnknownIdentity, 0},
 		{"a delete, and a 404 without a word", remove, status(404, "", "", ""), nil, 1, identity.CodeUpstreamRejected, nil, identity.ErrUnknownIdentity, 0},
 		{"throttled without a time to wait is handed on at once", issue, status(429, "", "", ""), nil, 1, identity.CodeUpstreamUnavailable, nil, nil, defaultPause},
