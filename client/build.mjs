@@ -24,7 +24,10 @@ const page = await context({
   plugins: [policy],
 });
 if (process.argv[2] === "serve") {
-  await page.serve({ servedir: "dist", host: "127.0.0.1", port: 3000 });
+  await page.serve({ servedir: "dist", host: "127.0.0.1", port: 3000 }).catch((error) => {
+    console.error(`The page can't be served: ${error.message}`);
+    process.exit(1);
+  });
   console.log("http://localhost:3000/");
 } else {
   await page.rebuild();
