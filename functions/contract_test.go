@@ -123,7 +123,7 @@ func TestOnlyTheAppFolderGoesToAzure(t *testing.T) {
 	git := func(args ...string) []string {
 		cmd := exec.Command("git", append([]string{"-C", ".."}, args...)...)
 		out, err := cmd.Output()
-		require.NoError(t, err)
+		require.NoError(t, err, "git needs a checkout")
 		return strings.Fields(string(out))
 	}
 	ignored := git("ls-files", "--cached", "--ignored", "--exclude-from=.funcignore")

@@ -32,7 +32,7 @@ func checkout(t *testing.T) string {
 	list := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	list.Dir = "../.."
 	out, err := list.Output()
-	require.NoError(t, err)
+	require.NoError(t, err, "git needs a checkout")
 	for name := range strings.SplitSeq(strings.Trim(string(out), "\x00"), "\x00") {
 		b, err := os.ReadFile(filepath.Join("../..", name))
 		if os.IsNotExist(err) {
