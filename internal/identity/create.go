@@ -78,8 +78,9 @@ func (s *Service) replace(ctx context.Context, dead Mapping, req TokenRequest) (
 }
 
 // swap puts a new identity in the place of old's. It is made, and has had a token
-// issued, before the old mapping is dropped: an endpoint that answers 404 to
-// everything, or to every such request, costs nobody an identity.
+// issued, and ACS has denied the old one again, before the old mapping is dropped: an
+// endpoint that answers 404 to everything, or to every such request, costs nobody an
+// identity.
 func (s *Service) swap(ctx context.Context, old Mapping, req TokenRequest) (Mapping, error) {
 	acsUserID, err := s.newIdentity(ctx)
 	if err != nil {
@@ -91,6 +92,12 @@ func (s *Service) swap(ctx context.Context, old Mapping, req TokenRequest) (Mapp
 			err = Errorf(CodeUpstreamRejected, "The communication service does not know an identity that it has just made.").Because(err)
 		}
 		return Mapping{}, err
+	}
+	// What is dropped is erased too, and ACS has been wrong about identities that it had:
+	// https://github.com/Azure/azure-sdk-for-js/issues/19849
+	if _, err := s.issuer.IssueToken(ctx, old.AcsUserID, req); !errors.Is(err, ErrUnknownIdentity) {
+		s.discard(ctx, old.User, acsUserID)
+		return old, err
 	}
 	err = s.store.Delete(ctx, old)
 	switch {

@@ -359,6 +359,42 @@ func TestAnIdentityThatACSForgotIsReplacedOnce(t *testing.T) {
 	assert.NotContains(t, ids, m.AcsUserID)
 }
 
+func TestAnIdentityThatACSDeniesForAMomentIsServed(t *testing.T) {
+	w := newWorld(t)
+	m, _, err := w.Ensure(t.Context(), user(1))
+	require.NoError(t, err)
+	var asked atomic.Int32
+	w.issuer.gone = func(id string) bool { return id == m.AcsUserID && asked.Add(1) == 1 }
+	token, got, err := w.Token(t.Context(), user(1), chat)
+	require.NoError(t, err)
+	assert.Equal(t, m.AcsUserID, got.AcsUserID)
+	assert.Equal(t, "token of "+m.AcsUserID, token.Value.Reveal())
+	assert.Equal(t, []string{m.AcsUserID}, w.issuer.list(), "what was to take its place is gone")
+	stored, err := w.store.Get(t.Context(), user(1))
+	require.NoError(t, err)
+	assert.Equal(t, m, stored)
+}
+
+func TestAnIdentityThatACSDeniesOnlyOnceIsKept(t *testing.T) {
+	w := newWorld(t)
+	m, _, err := w.Ensure(t.Context(), user(1))
+	require.NoError(t, err)
+	w.issuer.forget(m.AcsUserID)
+	var issues atomic.Int32
+	w.issuer.set(func(operation string) fault {
+		if operation == "issue" && issues.Add(1) == 3 { // of the old, of the new, of the old again
+			return before
+		}
+		return fine
+	})
+	_, _, err = w.Token(t.Context(), user(1), chat)
+	require.ErrorIs(t, err, errDown)
+	stored, err := w.store.Get(t.Context(), user(1))
+	require.NoError(t, err)
+	assert.Equal(t, m, stored)
+	assert.Empty(t, w.issuer.list(), "what was to take its place is gone")
+}
+
 func TestAnEndpointThatKnowsNothingCostsNoMapping(t *testing.T) {
 	w := newWorld(t)
 	m, _, err := w.Ensure(t.Context(), user(1))
